@@ -1,0 +1,140 @@
+//! From ordered bytes to exchanges: the table of protocols, detection by bytes, the bounded input, and pairing. Pure
+//! functions of bytes: no clock, no I/O, no tokio, and nothing allocated in a size that a peer names.
+//!
+//! Adding a protocol: a file or folder here, a line in `PROTOCOLS`, a folder in `tests/corpus`.
+
+pub mod exchange;
+
+pub use exchange::{Body, Exchange, Head, Headers, HttpRequest, HttpResponse, Incomplete, Message};
+
+pub use crate::flow::Direction;
+use crate::{coverage::Reason, flow::Protocol4};
+
+/// Every protocol, in the order in which the probes are asked.
+pub static PROTOCOLS: &[&Protocol] = &[];
+
+/// One protocol: a row of the table.
+pub struct Protocol {
+    pub name: &'static str,
+    pub transport: Protocol4,
+    /// Usual ports: a hint for people, never for detection.
+    pub ports: &'static [u16],
+    /// What the filter, the schemas and the docs know of it.
+    pub fields: &'static [Field],
+    /// Looks at the first bytes of a direction.
+    pub probe: fn(Direction, &[u8]) -> Match,
+    pub open: fn(&Settings) -> Box<dyn Dissector>,
+}
+
+impl std::fmt::Debug for Protocol {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// What a probe says of the first bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Match {
+    Yes,
+    No,
+    NeedMore,
+}
+
+/// What the configuration sets for all dissectors.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Body bytes kept of a message.
+    pub max_body: usize,
+}
+
+/// The type of a field, for the filter's checks and for the schemas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Bool,
+    Int,
+    Float,
+    Text,
+    Bytes,
+    Timestamp,
+    Duration,
+    TextList,
+    TextMap,
+    /// A map of anything, such as `node`.
+    Map,
+}
+
+/// A field's value in one exchange or record.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value<'a> {
+    /// Not applicable.
+    Absent,
+    /// Looked for and not known.
+    Unknown,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(std::borrow::Cow<'a, str>),
+    Bytes(std::borrow::Cow<'a, [u8]>),
+    Timestamp(crate::time::Time),
+    /// Nanoseconds.
+    Duration(i64),
+    TextList(Vec<std::borrow::Cow<'a, str>>),
+    /// Names in lower case, in order, repetitions joined by `, `.
+    TextMap(Vec<(std::borrow::Cow<'a, str>, std::borrow::Cow<'a, str>)>),
+}
+
+/// A field that a protocol adds to the catalogue.
+pub struct Field {
+    pub name: &'static str,
+    pub kind: Kind,
+    /// Stands under this name at the top of the record's JSON.
+    pub json: bool,
+    pub doc: &'static str,
+    pub get: for<'a> fn(&'a Exchange) -> Value<'a>,
+}
+
+/// Reads one conversation, both directions.
+pub trait Dissector: Send {
+    /// Takes what it can from `input` and reports messages to `out`. Called again when there is more.
+    fn decode(&mut self, from: Direction, input: &mut input::Input<'_>, out: &mut output::Output) -> Result<Progress, Malformed>;
+
+    /// Bytes are missing where the dissector needed them (never inside what it skips).
+    fn gap(&mut self, from: Direction, missing: Missing, out: &mut output::Output) -> Result<(), Malformed> {
+        let _ = (from, missing, out);
+        Err(Malformed("gap"))
+    }
+
+    /// Nothing more comes in this direction.
+    fn end(&mut self, from: Direction, ending: crate::flow::Ending, out: &mut output::Output) {
+        let _ = (from, ending, out);
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// All of the input was used.
+    Done,
+    /// A message goes on beyond the input; the rest is kept until more comes.
+    NeedMore,
+}
+
+/// Why bytes cannot be what the protocol says: a short name, counted by protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed(pub &'static str);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Missing {
+    pub bytes: u64,
+    pub reason: Reason,
+    /// Left out by policy, not lost.
+    pub skipped: bool,
+}
+
+pub mod input {
+    //! The bounded input of a dissector (placeholder until the stage lands).
+    pub struct Input<'a>(pub &'a [u8]);
+}
+pub mod output {
+    //! What a dissector reports (placeholder until the stage lands).
+    pub struct Output;
+}
