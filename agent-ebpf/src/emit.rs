@@ -46,6 +46,13 @@ fn ring() -> *mut core::ffi::c_void {
     (&raw const RING).cast_mut().cast()
 }
 
+/// Bytes in the ring that the reader has not taken yet.
+#[inline(always)]
+pub fn waiting() -> u64 {
+    // SAFETY: a query of a static map.
+    unsafe { bpf_ringbuf_query(ring(), AVAIL_DATA) }
+}
+
 #[inline(always)]
 pub fn cookie(ctx: &SkBuffContext) -> u64 {
     // SAFETY: the context is the kernel's.
@@ -123,8 +130,8 @@ fn copy<const CAP: u32>(ctx: &SkBuffContext, sample: &Sample, socket: Option<Soc
             count(Count::Unreadable);
             return true;
         }
-        let waiting = bpf_ringbuf_query(ring(), AVAIL_DATA);
-        bpf_ringbuf_submit(record.cast(), if waiting >= u64::from(settings().wake_at) { FORCE_WAKEUP } else { NO_WAKEUP });
+        let wake = waiting() >= u64::from(settings().wake_at);
+        bpf_ringbuf_submit(record.cast(), if wake { FORCE_WAKEUP } else { NO_WAKEUP });
     }
     count(Count::Events);
     true

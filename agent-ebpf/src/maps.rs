@@ -1,14 +1,12 @@
 //! Every map and the settings.
 
-use agent_common::{Count, Lost, LostKey, Settings, SocketState};
+use agent_common::{Count, Lost, LostKey, RING_BYTES, Settings, SocketState};
 use aya_ebpf::{
     bindings::bpf_map_type::BPF_MAP_TYPE_SK_STORAGE,
     macros::map,
-    maps::{HashMap, LruHashMap, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 
-/// A 4 MiB ring lost 40 % at 50,000 requests a second, 32 MiB 0.5 %.
-const RING_BYTES: u32 = 32 << 20;
 /// Directions of views with losses between two sweeps of user space; beyond that a loss is counted, not named.
 const LOST_ENTRIES: u32 = 16_384;
 /// Handshakes in progress, and established ones whose server has not spoken yet.
@@ -19,6 +17,11 @@ pub static RING: RingBuf = RingBuf::with_byte_size(RING_BYTES, 0);
 
 #[map]
 pub static COUNTS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Count::LEN, 0);
+
+/// Start of the current window of the allowance for bodies, and bytes used of it. Two CPUs may write at a time: the
+/// bound is then off by a packet.
+#[map]
+pub static ALLOWANCE: Array<[u64; 2]> = Array::with_max_entries(1, 0);
 
 #[map]
 pub static LOST: HashMap<LostKey, Lost> = HashMap::with_max_entries(LOST_ENTRIES, 0);
@@ -67,7 +70,7 @@ pub static SOCKETS: SocketStorage = SocketStorage {
 };
 
 #[unsafe(no_mangle)]
-static SETTINGS: Settings = Settings { turn_budget: 0, cut: 0, wake_at: 0, agent: 0 };
+static SETTINGS: Settings = Settings { turn_budget: 0, allowance: 0, wake_at: 0, agent: 0 };
 
 /// Read as volatile: else the compiler takes the zeros above for the values.
 #[inline(always)]

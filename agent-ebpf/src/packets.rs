@@ -2,14 +2,14 @@
 //! (sendfile, splice, io_uring, zerocopy, kernel senders), with true headers, and never changes the data path.
 //! Kernels: 5.8 and later. If it can't attach, nothing is captured, and the agent says so and ends.
 
-use agent_common::{Count, Cut, SocketState, socket};
-use aya_ebpf::{macros::cgroup_skb, programs::SkBuffContext};
+use agent_common::{ALLOWANCE_WINDOW, Count, Cut, RING_BYTES, Settings, SocketState, TURN_HEAD, socket};
+use aya_ebpf::{helpers::generated::bpf_ktime_get_ns, macros::cgroup_skb, programs::SkBuffContext};
 use aya_log_ebpf::debug;
 
 use crate::{
     emit::{self, MAX_COPY, Sample},
     headers::{self, Ip, TCP, Tcp, UDP},
-    maps::{count, settings},
+    maps::{ALLOWANCE, count, settings},
     socket::{Socket, Told, learn, note_syn_ack},
 };
 
@@ -46,9 +46,9 @@ fn udp(ctx: &SkBuffContext, ip: &Ip, egress: bool) {
     if headers > packet_len {
         return count(Count::Unreadable);
     }
-    let settings = settings();
-    let copy = min(packet_len, min(headers.saturating_add(settings.turn_budget), MAX_COPY));
-    let sample = Sample { packet_len, copy, headers, cut: cut(copy, packet_len, settings.cut), egress, v6: ip.v6, end: 0 };
+    let payload = packet_len - headers;
+    let room = room(0, payload, &settings());
+    let sample = sample(headers, packet_len, room, ip.v6, egress, 0);
     // A server's socket is one cookie for all its peers: it goes by the header's addresses.
     emit::packet(ctx, &sample, None, None);
 }
@@ -61,12 +61,11 @@ fn tcp(ctx: &SkBuffContext, ip: &Ip, egress: bool) {
         return count(Count::Unreadable);
     }
     let payload = packet_len - tcp.payload;
-    let marks = tcp.flags & (Tcp::SYN | Tcp::FIN | Tcp::RST) != 0;
-    let settings = settings();
+    let tells = payload > 0 || tcp.flags & (Tcp::SYN | Tcp::FIN | Tcp::RST) != 0;
     let Some(socket) = Socket::of(ctx) else {
         // A reset of no socket, a time-wait socket's FIN: by the header's addresses.
-        if payload > 0 || marks {
-            send(ctx, ip, &tcp, packet_len, min(payload, settings.turn_budget), settings.cut, egress, None, None);
+        if tells {
+            send(ctx, ip, &tcp, egress, room(0, payload, &settings()), None, None);
         }
         return;
     };
@@ -81,25 +80,23 @@ fn tcp(ctx: &SkBuffContext, ip: &Ip, egress: bool) {
         if own {
             return count(Count::Own);
         }
-        if payload > 0 || marks {
-            send(ctx, ip, &tcp, packet_len, min(payload, settings.turn_budget), settings.cut, egress, None, None);
+        if tells {
+            send(ctx, ip, &tcp, egress, room(0, payload, &settings()), None, None);
         }
         return;
     }
     // Pure acknowledgements tell nothing that a later packet doesn't, and are most of a download's packets. A socket's
     // first one is looked at for its handshake all the same.
-    let state = socket.state();
-    if payload == 0 && !marks && state.is_some() {
+    let known = socket.state();
+    if !tells && known.is_some() {
         return;
     }
-    let state = match state {
+    let state = match known {
         Some(state) => state,
         None => match socket.state_or_new() {
             Some(state) => state,
             // No memory: captured as a socket of which nothing is known.
-            None => {
-                return send(ctx, ip, &tcp, packet_len, min(payload, settings.turn_budget), settings.cut, egress, Some(socket), None);
-            }
+            None => return send(ctx, ip, &tcp, egress, room(0, payload, &settings()), Some(socket), None),
         },
     };
     if learn(state, &tcp, egress) == Told::Own {
@@ -109,20 +106,21 @@ fn tcp(ctx: &SkBuffContext, ip: &Ip, egress: bool) {
     if state.flags & socket::OWN != 0 {
         return count(Count::Own);
     }
-    if payload == 0 && !marks {
+    if !tells {
         return;
     }
-    let room = turn(state, egress, payload, settings.turn_budget);
+    let before = turn(state, egress, payload);
     // A reset may come from no socket at all, so the receiver's copy counts.
     if !egress && state.flags & socket::TWIN != 0 && tcp.flags & Tcp::RST == 0 {
         return count(Count::Twins);
     }
-    send(ctx, ip, &tcp, packet_len, room, settings.cut, egress, Some(socket), Some(state));
+    let room = room(before, payload, &settings());
+    send(ctx, ip, &tcp, egress, room, Some(socket), Some(state));
 }
 
-/// Counts a packet into the current turn, and says how many bytes of it the budget covers.
+/// Counts a packet into the current turn; returns what the turn had before.
 #[inline(always)]
-fn turn(state: &mut SocketState, egress: bool, payload: u32, budget: u32) -> u32 {
+fn turn(state: &mut SocketState, egress: bool, payload: u32) -> u32 {
     if payload == 0 {
         return 0;
     }
@@ -131,39 +129,82 @@ fn turn(state: &mut SocketState, egress: bool, payload: u32, budget: u32) -> u32
         state.flags = (state.flags & !socket::TURN_EGRESS) | side;
         state.turn_bytes = 0;
     }
-    let left = budget.saturating_sub(state.turn_bytes);
-    state.turn_bytes = state.turn_bytes.saturating_add(payload);
-    min(left, payload)
+    let before = state.turn_bytes;
+    state.turn_bytes = before.saturating_add(payload);
+    before
+}
+
+/// Payload bytes to copy, and why not more.
+struct Room {
+    bytes: u32,
+    cut: Cut,
+}
+
+/// The head of a turn always, what follows within the turn's budget and the node's allowance.
+#[inline(always)]
+fn room(before: u32, payload: u32, settings: &Settings) -> Room {
+    let head = min(TURN_HEAD.saturating_sub(before), payload);
+    if head == payload {
+        return Room { bytes: payload, cut: Cut::Whole };
+    }
+    let whole = min(settings.turn_budget.saturating_sub(before), payload);
+    if whole > head && !allowed(whole - head, settings) {
+        return Room { bytes: head, cut: Cut::BodyRate };
+    }
+    let cut = if settings.allowance == 0 { Cut::BodyRate } else { Cut::Budget };
+    Room { bytes: whole, cut }
+}
+
+/// Takes bytes from the node's allowance. Heads come first: nothing is taken when the ring is nearly full.
+#[inline(always)]
+fn allowed(bytes: u32, settings: &Settings) -> bool {
+    if settings.allowance == 0 || emit::waiting() > u64::from(RING_BYTES) / 4 * 3 {
+        return false;
+    }
+    let Some(window) = ALLOWANCE.get_ptr_mut(0) else { return false };
+    // SAFETY: a valid element; both numbers are plain and checked each time.
+    unsafe {
+        let now = bpf_ktime_get_ns();
+        if now.wrapping_sub((*window)[0]) > ALLOWANCE_WINDOW {
+            *window = [now, 0];
+        }
+        if (*window)[1] + u64::from(bytes) > u64::from(settings.allowance) {
+            return false;
+        }
+        (*window)[1] += u64::from(bytes);
+    }
+    true
 }
 
 #[inline(always)]
-#[expect(clippy::too_many_arguments, reason = "inlined; a struct would live on the 512 bytes of stack")]
 fn send(
     ctx: &SkBuffContext,
     ip: &Ip,
     tcp: &Tcp,
-    packet_len: u32,
-    room: u32,
-    policy: u32,
     egress: bool,
+    room: Room,
     socket: Option<Socket>,
     state: Option<&SocketState>,
 ) {
-    let copy = min(tcp.payload + room, MAX_COPY);
+    let packet_len = ctx.len();
     let end = tcp.seq.wrapping_add(packet_len - tcp.payload);
-    let sample = Sample { packet_len, copy, headers: tcp.payload, cut: cut(copy, packet_len, policy), egress, v6: ip.v6, end };
+    let sample = sample(tcp.payload, packet_len, room, ip.v6, egress, end);
     emit::packet(ctx, &sample, socket, state);
 }
 
 #[inline(always)]
-fn cut(copy: u32, packet_len: u32, policy: u32) -> Cut {
-    if copy == packet_len {
+fn sample(headers: u32, packet_len: u32, room: Room, v6: bool, egress: bool, end: u32) -> Sample {
+    let wanted = headers.saturating_add(room.bytes);
+    let copy = min(wanted, MAX_COPY);
+    // A single packet larger than a record (BIG TCP) is cut like a turn beyond its budget.
+    let cut = if copy == packet_len {
         Cut::Whole
-    } else if policy == Cut::BodyRate as u32 {
-        Cut::BodyRate
-    } else {
+    } else if copy < wanted || room.cut == Cut::Whole {
         Cut::Budget
-    }
+    } else {
+        room.cut
+    };
+    Sample { packet_len, copy, headers, cut, egress, v6, end }
 }
 
 #[inline(always)]

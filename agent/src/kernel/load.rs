@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use agent_common::{Cut, names, socket};
+use agent_common::{ALLOWANCE_WINDOW, names, socket};
 use aya::{
     Ebpf, EbpfLoader,
     maps::{MapData, SkStorage},
@@ -22,8 +22,6 @@ use crate::status;
 /// The kernel side, as `build.rs` left it.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/agent-ebpf"));
 
-/// The front of a turn that is always copied: the heads of nearly all requests and answers.
-const TURN_HEAD: u32 = 4096;
 /// Beyond `--max-body`, what a turn may have in heads, chunk sizes and further messages.
 const TURN_SLACK: u32 = 64 << 10;
 /// Waiting bytes from which the reader is woken: an eighth of the ring, far above what comes in between two looks at
@@ -36,8 +34,8 @@ const BTF: &str = "/sys/kernel/btf/vmlinux";
 pub struct Options {
     pub cgroup: PathBuf,
     pub max_body: u64,
-    /// False: heads only.
-    pub bodies: bool,
+    /// Body bytes copied a second; 0: heads only.
+    pub body_rate: u64,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -80,12 +78,10 @@ pub fn load(options: &Options) -> Result<(Kernel, Ring), LoadError> {
     }
     lift_memlock();
     let max_body = u32::try_from(options.max_body).unwrap_or(u32::MAX);
-    let (turn_budget, cut) = if options.bodies {
-        (max_body.saturating_add(TURN_SLACK), Cut::Budget)
-    } else {
-        (TURN_HEAD, Cut::BodyRate)
-    };
-    let settings: [u32; 4] = [turn_budget, cut as u32, WAKE_AT, std::process::id()];
+    let windows = 1_000_000_000 / ALLOWANCE_WINDOW;
+    let allowance = u32::try_from(options.body_rate.div_ceil(windows)).unwrap_or(u32::MAX);
+    // The fields of `Settings`, in order.
+    let settings: [u32; 4] = [max_body.saturating_add(TURN_SLACK), allowance, WAKE_AT, std::process::id()];
     let log_level = log_level();
     let mut ebpf = EbpfLoader::new()
         .override_global(names::SETTINGS, settings.as_slice(), true)
@@ -133,4 +129,75 @@ fn log_level() -> u8 {
         aya_log::Level::Warn
     };
     level as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::Write,
+        net::{TcpListener, TcpStream},
+        time::{Duration, Instant},
+    };
+
+    use super::*;
+    use crate::kernel::cgroup2_root;
+
+    /// Payloads of events that mention `mark`, until `enough` were seen or five seconds passed.
+    fn hear(ring: &mut Ring, mark: &str, enough: usize) -> Vec<usize> {
+        let mut lengths = Vec::new();
+        let end = Instant::now() + Duration::from_secs(5);
+        while lengths.len() < enough && Instant::now() < end {
+            ring.drain(usize::MAX, |event| {
+                let found = event.windows(mark.len()).filter(|window| *window == mark.as_bytes()).count();
+                if found > 0 {
+                    lengths.push(agent_common::Event::decode(event).map_or(0, |(event, _)| event.copied as usize));
+                }
+            });
+            ring.wait(Duration::from_millis(10));
+        }
+        lengths
+    }
+
+    #[test]
+    fn the_programs_load_here_and_see_a_call_once_and_the_agents_own_never() {
+        if !rustix::process::geteuid().is_root() {
+            println!("skipped: needs root");
+            return;
+        }
+        let cgroup = cgroup2_root(None).unwrap();
+        let options = Options { cgroup, max_body: 65_536, body_rate: 100 << 20 };
+        let (mut kernel, mut ring) = load(&options).unwrap();
+        assert!(kernel.hooks.iter().all(|hook| hook.attached), "{:?}", kernel.hooks);
+
+        // A server that the agent owns, a server and a client in other processes' stead: a shell connects both.
+        let own = TcpListener::bind("127.0.0.1:0").unwrap();
+        kernel.mark_own(&own).unwrap();
+        let other = TcpListener::bind("127.0.0.1:0").unwrap();
+        let say = |listener: &TcpListener, mark: &str| {
+            let port = listener.local_addr().unwrap().port();
+            let script = format!("exec 3<>/dev/tcp/127.0.0.1/{port}; echo {mark} >&3; cat <&3");
+            let mut shell = std::process::Command::new("bash").args(["-c", &script]).spawn().unwrap();
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(format!("answer-{mark}\n").as_bytes()).unwrap();
+            drop(stream);
+            shell.wait().unwrap();
+        };
+        say(&own, "mark-of-own");
+        say(&other, "mark-of-other");
+        // The question and the answer, each at its sender alone.
+        assert_eq!(hear(&mut ring, "mark-of-other", 2).len(), 2);
+        assert_eq!(hear(&mut ring, "mark-of-own", 1).len(), 0);
+
+        // What the agent calls is its own, too.
+        let client = std::thread::spawn({
+            let address = other.local_addr().unwrap();
+            move || TcpStream::connect(address).unwrap().write_all(b"mark-of-agent").unwrap()
+        });
+        drop(other.accept().unwrap());
+        client.join().unwrap();
+        assert_eq!(hear(&mut ring, "mark-of-agent", 1).len(), 0);
+        let counters = ring.counters().unwrap();
+        assert!(counters.own > 0 && counters.twins > 0, "{counters:?}");
+        assert_eq!(counters.ring_full, 0);
+    }
 }
