@@ -45,6 +45,8 @@ pub struct KernelCounters {
     pub twins: u64,
     /// Packets of the agent's own connections, at either end.
     pub own: u64,
+    /// Lost packets whose connection could not even be noted.
+    pub lost_unnoted: u64,
     /// Events that user space could not decode.
     pub malformed_events: u64,
 }
