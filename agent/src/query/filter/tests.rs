@@ -307,10 +307,7 @@ fn errors_say_what_to_write() {
             "filter, column 9: == compares the text as it stands; for a regular expression write name.matches(r\"^/api.*\")",
         ),
         ("elapsed_time > 5ms", "filter, column 16: write duration(\"5ms\"); elapsed_time is a number of microseconds"),
-        (
-            "src.ip == 10.0.0.1",
-            "filter, column 11: a number has one point at most: an address stands in quotes",
-        ),
+        ("src.ip == 10.0.0.1", "filter, column 11: a number has one point at most: an address stands in quotes"),
         ("http &&", "filter, column 8: the filter ends too early: a value or a closing bracket is missing"),
         ("(http", "filter, column 6: the filter ends too early: a value or a closing bracket is missing"),
         ("http)", "filter, column 5: unexpected ): an operator, a value or a bracket is missing or too many"),
