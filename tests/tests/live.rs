@@ -68,7 +68,8 @@ fn two_thousand_short_requests_are_two_thousand_records() {
     let said = client(&["short", "127.0.0.1", &port, "2000", "8", "short"]);
     assert_eq!(said.len(), 2000);
     let calls = agent.wait_for(&format!("dst.port == {port}"), 2000);
-    let by_path: BTreeMap<&str, &Value> = calls.iter().map(|call| (call["path"].as_str().unwrap_or(""), call)).collect();
+    let by_path: BTreeMap<&str, &Value> =
+        calls.iter().map(|call| (call["path"].as_str().unwrap_or(""), call)).collect();
     assert_eq!(by_path.len(), 2000, "no path comes twice");
     let ids: std::collections::BTreeSet<String> = calls.iter().map(|call| call["id"].to_string()).collect();
     assert_eq!(ids.len(), 2000, "no id comes twice");
@@ -281,7 +282,8 @@ fn two_namespaces_are_one_connection() {
     let agent = Agent::start(&[]);
     let said = wait_until(PATIENCE, || {
         let mut client = client_side.command(PYTHON);
-        let output = client.arg(script("client.py")).args(["pipeline", "10.97.0.2", "8080", "20", "veth"]).output().ok()?;
+        let output =
+            client.arg(script("client.py")).args(["pipeline", "10.97.0.2", "8080", "20", "veth"]).output().ok()?;
         output.status.success().then(|| lines(&String::from_utf8_lossy(&output.stdout)))
     });
     let said = said.unwrap_or_else(|| panic!("no way between the namespaces"));
@@ -362,7 +364,8 @@ fn kill_9_leaves_nothing_attached_and_disturbs_nobody() {
     assert_eq!(said.len(), 3000);
     let gone = wait_until(Duration::from_secs(5), || (!programs.iter().any(|&program| loaded(program))).then_some(()));
     assert!(gone.is_some(), "still loaded: {programs:?}");
-    let pinned = std::fs::read_dir("/sys/fs/bpf").map_or(0, |dir| dir.flatten().filter(|f| f.file_name().to_string_lossy().contains("tapwire")).count());
+    let pinned = std::fs::read_dir("/sys/fs/bpf")
+        .map_or(0, |dir| dir.flatten().filter(|f| f.file_name().to_string_lossy().contains("tapwire")).count());
     assert_eq!(pinned, 0);
 }
 
@@ -383,7 +386,8 @@ fn both_signals_close_cleanly_within_two_seconds() {
         std::thread::sleep(Duration::from_millis(300));
         let start = Instant::now();
         agent.process.signal(signal);
-        let status = agent.process.ended(Duration::from_secs(5)).unwrap_or_else(|| panic!("it goes on after SIG{signal}"));
+        let status =
+            agent.process.ended(Duration::from_secs(5)).unwrap_or_else(|| panic!("it goes on after SIG{signal}"));
         assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
         assert_eq!(status.code(), Some(0), "{}", agent.log());
         assert!(!programs.iter().any(|&program| loaded(program)), "still loaded: {programs:?}");

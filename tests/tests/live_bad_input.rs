@@ -98,7 +98,8 @@ fn unknown_flags_and_absurd_limits() {
         let text = stderr(&output);
         assert_eq!(output.status.code(), WRONG_USAGE, "{args:?}: {text}");
         assert!(text.starts_with("error: "), "{args:?}: {text}");
-        let named = args.iter().skip(1).chain(&args[..1]).any(|arg| text.lines().next().is_some_and(|line| line.contains(arg)));
+        let named =
+            args.iter().skip(1).chain(&args[..1]).any(|arg| text.lines().next().is_some_and(|line| line.contains(arg)));
         assert!(named || args.len() == 1, "{args:?}: {text}");
         assert!(output.stdout.is_empty());
     }

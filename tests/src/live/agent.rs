@@ -125,7 +125,8 @@ impl Agent {
     /// The numbers of the programs and links that the agent holds in the kernel, as its open files name them.
     pub fn programs(&self) -> BTreeSet<u32> {
         let pid = self.process.pid();
-        let files = fs::read_dir(format!("/proc/{pid}/fdinfo")).unwrap_or_else(|error| panic!("fdinfo of {pid}: {error}"));
+        let files =
+            fs::read_dir(format!("/proc/{pid}/fdinfo")).unwrap_or_else(|error| panic!("fdinfo of {pid}: {error}"));
         let infos = files.flatten().filter_map(|file| fs::read_to_string(file.path()).ok());
         infos.flat_map(|info| numbers(&info)).collect()
     }

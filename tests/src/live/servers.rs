@@ -58,7 +58,8 @@ impl Server {
         let dir = Dir::new();
         let port = free_port();
         let mut command = Command::new("/usr/bin/python3");
-        let process = Process::start(command.arg(script("server.py")).args(["127.0.0.1", &port.to_string()]), &dir, "server");
+        let process =
+            Process::start(command.arg(script("server.py")).args(["127.0.0.1", &port.to_string()]), &dir, "server");
         wait_for_port(port);
         Self { process, dir, port }
     }

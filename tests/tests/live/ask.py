@@ -38,7 +38,11 @@ async def ask(client, kfl):
         return plain(await client.call_tool(name, arguments))
 
     answers["calls"] = await tool("list_api_calls", kfl=kfl, limit=100)
-    answers["page"] = await tool("list_api_calls", kfl=kfl, limit=2)
+    answers["paged"], cursor = [], {}
+    while cursor is not None and len(answers["paged"]) < 100:
+        page = (await tool("list_api_calls", kfl=kfl, limit=2, **cursor))["structured"]
+        answers["paged"] += [call["id"] for call in page["calls"]]
+        cursor = {"cursor": page["next_cursor"]} if page["next_cursor"] else None
     answers["full"] = await tool("list_api_calls", kfl=kfl, limit=3, format="full")
     found = (answers["calls"]["structured"] or {}).get("calls") or []
     if found:
