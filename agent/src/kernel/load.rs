@@ -40,7 +40,9 @@ pub struct Options {
 
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    #[error("capturing needs root (or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON): run it with sudo, or as a privileged container")]
+    #[error(
+        "capturing needs root (or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON): run it with sudo, or as a privileged container"
+    )]
     NotPermitted,
     #[error("this kernel has no BTF ({BTF}): capturing needs Linux 5.8 or later built with CONFIG_DEBUG_INFO_BTF")]
     NoBtf,
