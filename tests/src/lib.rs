@@ -1,1 +1,5 @@
 //! The harness that every test shares.
+
+pub mod corpus;
+pub mod made;
+pub mod talk;
