@@ -95,22 +95,26 @@ pub fn own(ctx: &SkBuffContext) {
             count(Count::RingFull);
             return;
         }
-        write(record, ctx, EventKind::Own, None, None, &Sample {
-            packet_len: 0,
-            copy: 0,
-            headers: 0,
-            cut: Cut::Whole,
-            egress: false,
-            v6: false,
-            end: 0,
-        });
+        write(
+            record,
+            ctx,
+            EventKind::Own,
+            None,
+            None,
+            &Sample { packet_len: 0, copy: 0, headers: 0, cut: Cut::Whole, egress: false, v6: false, end: 0 },
+        );
         bpf_ringbuf_submit(record.cast(), NO_WAKEUP);
     }
 }
 
 /// One record of `EVENT_LEN + CAP` bytes. False when the ring has no room.
 #[inline(always)]
-fn copy<const CAP: u32>(ctx: &SkBuffContext, sample: &Sample, socket: Option<Socket>, state: Option<&SocketState>) -> bool {
+fn copy<const CAP: u32>(
+    ctx: &SkBuffContext,
+    sample: &Sample,
+    socket: Option<Socket>,
+    state: Option<&SocketState>,
+) -> bool {
     // SAFETY: the reservation is checked; the copy is bounded by CAP in a way that the verifier follows; the record is
     // submitted or discarded on every path.
     unsafe {

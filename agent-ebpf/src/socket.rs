@@ -62,7 +62,8 @@ impl Socket {
         // SAFETY: the map's values are `SocketState`s; two CPUs may write one at a time, which costs at most a byte
         // count that is a little off.
         unsafe {
-            let state = bpf_sk_storage_get((&raw const SOCKETS).cast_mut().cast(), self.0.cast(), core::ptr::null_mut(), flags);
+            let state =
+                bpf_sk_storage_get((&raw const SOCKETS).cast_mut().cast(), self.0.cast(), core::ptr::null_mut(), flags);
             state.cast::<SocketState>().as_mut()
         }
     }

@@ -15,6 +15,8 @@ pub struct Status {
     /// RFC 3339.
     pub started: String,
     pub listen: String,
+    /// The cgroup whose sockets are captured.
+    pub cgroup: String,
     pub capture: Vec<Hook>,
     pub kernel: KernelCounters,
     pub flows: Flows,

@@ -66,11 +66,7 @@ fn view(event: &Event) -> View {
 }
 
 fn address(bytes: &[u8; 16], v6: bool) -> IpAddr {
-    if v6 {
-        Ipv6Addr::from(*bytes).into()
-    } else {
-        Ipv4Addr::new(bytes[0], bytes[1], bytes[2], bytes[3]).into()
-    }
+    if v6 { Ipv6Addr::from(*bytes).into() } else { Ipv4Addr::new(bytes[0], bytes[1], bytes[2], bytes[3]).into() }
 }
 
 fn reason(cut: Cut) -> Option<Reason> {

@@ -9,7 +9,9 @@ const MOUNTS: &str = "/proc/self/mountinfo";
 
 #[derive(Debug, thiserror::Error)]
 pub enum CgroupError {
-    #[error("no cgroup2 file system is mounted; mount one with `mount -t cgroup2 none DIR` and name it with --cgroup DIR")]
+    #[error(
+        "no cgroup2 file system is mounted; mount one with `mount -t cgroup2 none DIR` and name it with --cgroup DIR"
+    )]
     NotMounted,
     #[error("{0} is not a cgroup2 directory; name the cgroup2 root with --cgroup DIR")]
     NotCgroup2(PathBuf),

@@ -10,7 +10,7 @@ use std::{
 use agent_common::{ALLOWANCE_WINDOW, names, socket};
 use aya::{
     Ebpf, EbpfLoader,
-    maps::{MapData, SkStorage},
+    maps::{MapError, SkStorage},
 };
 
 use super::{
@@ -40,7 +40,9 @@ pub struct Options {
 
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    #[error("capturing needs root (or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON): run it with sudo, or as a privileged container")]
+    #[error(
+        "capturing needs root (or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON): run it with sudo, or as a privileged container"
+    )]
     NotPermitted,
     #[error("this kernel has no BTF ({BTF}): capturing needs Linux 5.8 or later built with CONFIG_DEBUG_INFO_BTF")]
     NoBtf,
@@ -55,24 +57,22 @@ pub enum LoadError {
 }
 
 /// Holds what is loaded; dropping it detaches everything.
-#[derive(Debug)]
 pub struct Kernel {
-    pub ebpf: Ebpf,
     pub hooks: Vec<status::Hook>,
-    sockets: SkStorage<MapData, [u32; 4]>,
+    log: aya_log::EbpfLogger<&'static dyn log::Log>,
+    _ebpf: Ebpf,
 }
 
 impl Kernel {
-    /// Marks a listening socket as the agent's: what it accepts is never captured, at neither end.
-    pub fn mark_own(&mut self, listener: &impl AsRawFd) -> Result<(), LoadError> {
-        // `SocketState`: two sequence numbers, bytes of the turn, flags.
-        let state = [0, 0, 0, socket::OWN];
-        self.sockets.insert(listener, &state, 0).map_err(|error| LoadError::Refused(one_line(&error)))
+    /// Passes the kernel side's debug lines on to `tracing`.
+    pub fn flush_log(&mut self) {
+        self.log.flush();
     }
 }
 
-/// Loads and attaches. The ring is apart, since another thread reads it.
-pub fn load(options: &Options) -> Result<(Kernel, Ring), LoadError> {
+/// Loads and attaches. The ring is apart, since another thread reads it. What `own` accepts is the agent's: it is never
+/// captured, at neither end.
+pub fn load(options: &Options, own: &impl AsRawFd) -> Result<(Kernel, Ring), LoadError> {
     if !Path::new(BTF).exists() {
         return Err(LoadError::NoBtf);
     }
@@ -88,14 +88,21 @@ pub fn load(options: &Options) -> Result<(Kernel, Ring), LoadError> {
         .override_global(aya_log::LEVEL, &log_level, false)
         .load(OBJECT)
         .map_err(|error| refused(&error))?;
-    let cgroup = File::open(&options.cgroup).map_err(|error| LoadError::Cgroup { path: options.cgroup.clone(), error })?;
-    let sockets = ebpf
-        .take_map(names::SOCKETS)
-        .and_then(|map| SkStorage::try_from(map).ok())
-        .ok_or_else(|| LoadError::Refused("the object has no socket storage".to_owned()))?;
+    let log = aya_log::EbpfLogger::init(&mut ebpf).map_err(|error| refused(&error))?;
+    let cgroup =
+        File::open(&options.cgroup).map_err(|error| LoadError::Cgroup { path: options.cgroup.clone(), error })?;
+    mark_own(&mut ebpf, own).map_err(|error| refused(&error))?;
     let ring = Ring::open(&mut ebpf)?;
     let hooks = hooks::attach_all(&mut ebpf, &cgroup)?;
-    Ok((Kernel { ebpf, hooks, sockets }, ring))
+    Ok((Kernel { hooks, log, _ebpf: ebpf }, ring))
+}
+
+/// Accepted sockets inherit the listener's mark (`BPF_F_CLONE`).
+fn mark_own(ebpf: &mut Ebpf, listener: &impl AsRawFd) -> Result<(), MapError> {
+    let map = ebpf.map_mut(names::SOCKETS).ok_or(MapError::ElementNotFound)?;
+    let mut sockets: SkStorage<_, [u32; 4]> = SkStorage::try_from(map)?;
+    // The fields of `SocketState`: two sequence numbers, bytes of the turn, flags.
+    sockets.insert(listener, &[0, 0, 0, socket::OWN], 0)
 }
 
 fn refused(error: &(dyn std::error::Error + 'static)) -> LoadError {
@@ -166,12 +173,10 @@ mod tests {
         }
         let cgroup = cgroup2_root(None).unwrap();
         let options = Options { cgroup, max_body: 65_536, body_rate: 100 << 20 };
-        let (mut kernel, mut ring) = load(&options).unwrap();
-        assert!(kernel.hooks.iter().all(|hook| hook.attached), "{:?}", kernel.hooks);
-
-        // A server that the agent owns, a server and a client in other processes' stead: a shell connects both.
+        // A server that the agent owns and another one; a shell calls both.
         let own = TcpListener::bind("127.0.0.1:0").unwrap();
-        kernel.mark_own(&own).unwrap();
+        let (kernel, mut ring) = load(&options, &own).unwrap();
+        assert!(kernel.hooks.iter().all(|hook| hook.attached), "{:?}", kernel.hooks);
         let other = TcpListener::bind("127.0.0.1:0").unwrap();
         let say = |listener: &TcpListener, mark: &str| {
             let port = listener.local_addr().unwrap().port();
