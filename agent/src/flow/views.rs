@@ -25,6 +25,9 @@ use crate::{
 /// so the first would do, were none ever lost.
 const SEARCHES: u8 = 64;
 
+/// Packets of a handshake, with some that were repeated.
+const HANDSHAKE: u64 = 12;
+
 impl<T> FlowTable<T> {
     /// The flow of a packet, and which way it goes; `None` when the packet yields nothing.
     pub(super) fn by_view(
@@ -85,13 +88,13 @@ impl<T> FlowTable<T> {
         if let Some(key) = view.join.filter(|_| entry.flow.join_key.is_none()) {
             entry.flow.join_key = Some(key);
             match self.index.joins.get(&key) {
-                Some(&other) if other != slot => place = self.merge(place, other, counters)?,
+                Some(&other) if other != slot => place = self.merge(place, other, counters).unwrap_or(place),
                 Some(_) | None => {
                     self.index.joins.insert(key, slot);
                 }
             }
         } else if entry.views.searches > 0 && packet.wire_len > 0 {
-            place = self.search(place, packet, tcp, view, counters)?;
+            place = self.search(place, packet, tcp, view, counters).unwrap_or(place);
         }
         let entry = self.slots[place.slot as usize].as_mut()?;
         if view.egress && entry.views.reached.is_none() && place.to_server {
@@ -163,10 +166,14 @@ impl<T> FlowTable<T> {
             (false, _) => return None,
         };
         let slot = *self.index.opening.get(&isn)?;
-        let ends = self.slots[slot as usize].as_ref()?.flow.ends;
+        let entry = self.slots[slot as usize].as_ref()?;
+        if entry.keys.contains(&Some(Key::new(Domain::NodeTcp, &packet.header).0)) {
+            return Some((slot, direction));
+        }
         let header = canonical_tuple(&packet.header);
         let header = if direction == Direction::ToServer { header } else { header.reversed() };
-        agree(&ends, &header).then_some((slot, direction))
+        // Among all open connections, some have equal numbers by chance; among those that open just now, none do.
+        (entry.flow.packets <= HANDSHAKE && agree(&entry.flow.ends, &header)).then_some((slot, direction))
     }
 
     /// The connection under a tuple, when the packet's numbers fit it: pods may use the same addresses, each on its own
@@ -219,8 +226,8 @@ impl<T> FlowTable<T> {
         }
     }
 
-    /// Two flows are one connection: the older stays, the younger's sockets become its other end. Returns where the
-    /// socket of `place` is then.
+    /// Two flows are one connection: the older stays, the younger's socket becomes its other end. Returns where the
+    /// socket of `place` is then; `None` when both ends of the older are taken, and nothing changes.
     fn merge(&mut self, place: Place, other: u32, counters: &mut Counters) -> Option<Place> {
         let serial = |slot: u32| self.slots[slot as usize].as_ref().map(|entry| entry.serial);
         let (older, younger) =
