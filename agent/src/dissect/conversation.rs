@@ -8,7 +8,7 @@
 use super::{
     Direction, Dissector, Exchange, Malformed, Match, Missing, Protocol, Settings,
     detect::{self, Found},
-    input::{Lane, Sync, Unread},
+    input::{Input, Lane, Sync, Unread},
     output::Output,
     tls,
 };
@@ -92,7 +92,9 @@ impl Conversation {
             Piece::Gap { bytes, reason, time: _ } => {
                 self.missing(from, Missing { bytes, reason, skipped: reason == Reason::BodyRate }, counters);
             }
-            Piece::Skip { bytes, reason, time: _ } => self.missing(from, Missing { bytes, reason, skipped: true }, counters),
+            Piece::Skip { bytes, reason, time: _ } => {
+                self.missing(from, Missing { bytes, reason, skipped: true }, counters)
+            }
             Piece::End { how, time: _ } => self.end(from, how, counters),
         }
         let Some(reader) = &mut self.reader else {
@@ -221,7 +223,11 @@ impl Conversation {
             }
             None => match detect::look(from, bytes, self.mid_stream) {
                 Found::Protocol { protocol, reversed } => {
-                    if self.open(protocol, reversed, from, unread) { Match::Yes } else { Match::No }
+                    if self.open(protocol, reversed, from, unread) {
+                        Match::Yes
+                    } else {
+                        Match::No
+                    }
                 }
                 Found::Encrypted { server_name, reversed } => {
                     counters.undecoded.add(Reason::Encrypted, chunk.len() as u64);
@@ -267,6 +273,12 @@ impl Conversation {
             let lane = &self.lanes[direction as usize];
             if !lane.whole {
                 reader.dissector.lose(role(reversed, direction), lane.missed, &mut reader.output);
+            }
+            if let Some(how) = lane.ended {
+                let end = |input: &mut Input<'_>| {
+                    reader.dissector.end(role(reversed, direction), input, how, &mut reader.output)
+                };
+                self.lanes[direction as usize].read(&[], Time(0), false, end);
             }
         }
         let lane = &self.lanes[from as usize];
@@ -332,7 +344,8 @@ impl Conversation {
                 let Some(reader) = &mut self.reader else {
                     return;
                 };
-                let used = reader.dissector.gap(role(self.reversed, from), missing, &mut reader.output).min(missing.bytes);
+                let used =
+                    reader.dissector.gap(role(self.reversed, from), missing, &mut reader.output).min(missing.bytes);
                 missing.bytes -= used;
                 self.apply(counters);
                 if missing.bytes > 0 {
@@ -347,7 +360,7 @@ impl Conversation {
 
     fn end(&mut self, from: Direction, how: Ending, counters: &mut Counters) {
         let lane = &mut self.lanes[from as usize];
-        if std::mem::replace(&mut lane.ended, true) {
+        if lane.ended.replace(how).is_some() {
             return;
         }
         if self.reader.is_none() && tls::begins(lane.held()).1.is_some() {
@@ -368,7 +381,10 @@ impl Conversation {
             (Sync::InStep, Ending::Expired) => Reason::NotCaptured,
             (Sync::InStep, Ending::Evicted) => Reason::FlowLimit,
         };
-        if left > 0 && let Some(reader) = self.reader.as_ref().filter(|_| reason == Reason::Malformed && lane.sync == Sync::InStep) {
+        if left > 0
+            && let Some(reader) =
+                self.reader.as_ref().filter(|_| reason == Reason::Malformed && lane.sync == Sync::InStep)
+        {
             counters.malformed(reader.protocol.name, "cut_short");
         }
         counters.undecoded.add(reason, left);
@@ -383,7 +399,8 @@ impl Conversation {
         // After a gap nothing that was held can go on.
         let forgotten = if missing.is_some() { lane.clear() } else { lane.forget() };
         counters.undecoded.add(reason, forgotten as u64);
-        lane.unread = Unread { bytes: forgotten as u64 + missing.map_or(0, |missing| missing.bytes), ..Unread::default() };
+        lane.unread =
+            Unread { bytes: forgotten as u64 + missing.map_or(0, |missing| missing.bytes), ..Unread::default() };
         lane.whole = false;
         lane.sync = if lane.held().is_empty() { Sync::Lost(reason) } else { Sync::Probing(reason) };
         self.lose(from, missing);

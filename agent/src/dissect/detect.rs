@@ -7,8 +7,14 @@ use crate::flow::Protocol4;
 #[derive(Debug)]
 pub(super) enum Found {
     /// `reversed`: the bytes come from the other role than the flow says.
-    Protocol { protocol: &'static Protocol, reversed: bool },
-    Encrypted { server_name: Option<String>, reversed: bool },
+    Protocol {
+        protocol: &'static Protocol,
+        reversed: bool,
+    },
+    Encrypted {
+        server_name: Option<String>,
+        reversed: bool,
+    },
     /// No protocol begins like this.
     Nothing,
     NeedMore,

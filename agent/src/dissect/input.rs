@@ -5,7 +5,7 @@
 //! is never held, and may be missing.
 
 use super::Missing;
-use crate::{coverage::Reason, time::Time};
+use crate::{coverage::Reason, flow::Ending, time::Time};
 
 /// Where a piece begins in the bytes that are not decided.
 #[derive(Clone, Copy, Debug)]
@@ -117,8 +117,10 @@ pub(super) enum Sync {
 /// What is known of a side's last turn that was not read.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Unread {
-    /// Its first bytes, when `whole`; zeros behind them.
+    /// Its first bytes, or the first that were seen; zeros behind them.
     pub front: [u8; 12],
+    /// Its last byte; 0 when that was not seen.
+    pub last: u8,
     /// All of it, missing bytes included.
     pub bytes: u64,
     /// Seen from its first byte on.
@@ -134,6 +136,7 @@ impl Unread {
         for (front, byte) in self.front.iter_mut().skip(at).zip(bytes) {
             *front = *byte;
         }
+        self.last = bytes.last().copied().unwrap_or(self.last);
         self.bytes = self.bytes.saturating_add(bytes.len() as u64);
     }
 }
@@ -144,7 +147,7 @@ pub(super) struct Lane {
     pub(super) sync: Sync,
     /// The other side's data came since this side's last.
     pub(super) turn: bool,
-    pub(super) ended: bool,
+    pub(super) ended: Option<Ending>,
     /// Read from its very first byte on.
     pub(super) whole: bool,
     /// What was missing before a protocol was found.
@@ -162,7 +165,7 @@ impl Lane {
         Self {
             sync,
             turn: false,
-            ended: false,
+            ended: None,
             whole,
             missed: None,
             refused: false,
@@ -229,7 +232,13 @@ impl Lane {
     }
 
     /// Calls `read` with what is held and `chunk` behind it, and holds what it leaves. Returns what `read` returned.
-    pub(super) fn read<T>(&mut self, chunk: &[u8], time: Time, turn: bool, read: impl FnOnce(&mut Input<'_>) -> T) -> T {
+    pub(super) fn read<T>(
+        &mut self,
+        chunk: &[u8],
+        time: Time,
+        turn: bool,
+        read: impl FnOnce(&mut Input<'_>) -> T,
+    ) -> T {
         if self.held.is_empty() && !chunk.is_empty() {
             let marks = [Mark { at: 0, time, turn }];
             let mut input = Input { bytes: chunk, marks: &marks, taken: 0, cursor: &mut self.cursor };

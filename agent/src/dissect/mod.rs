@@ -3,11 +3,11 @@
 //!
 //! Adding a protocol: a file or folder here, a line in `PROTOCOLS`, a folder in `tests/corpus`.
 
+pub mod conversation;
 pub mod exchange;
 pub mod input;
 pub mod output;
 pub mod pairing;
-pub mod conversation;
 pub mod text;
 
 mod detect;
@@ -115,7 +115,12 @@ pub struct Field {
 pub trait Dissector: Send {
     /// Takes what it can from `input` and reports messages to `out`. What it leaves is held, and it is called again when
     /// there is more, or when a skip is over.
-    fn decode(&mut self, from: Direction, input: &mut input::Input<'_>, out: &mut output::Output) -> Result<(), Malformed>;
+    fn decode(
+        &mut self,
+        from: Direction,
+        input: &mut input::Input<'_>,
+        out: &mut output::Output,
+    ) -> Result<(), Malformed>;
 
     /// Bytes are missing next. Returns how many of them it can do without, because they are of known extent; when that
     /// is not all, `lose` follows.

@@ -1,7 +1,11 @@
 //! From packets to ordered streams: the flow table, its limits and expiry, and TCP reassembly by Linux's rules.
 //! Pure: no clock, no I/O, no tokio. Time is that of the packets and of the caller's `expire`.
 
-use crate::{capture::{CaptureSource, JoinKey, Packet, Transport, Tuple}, coverage::{Counters, Reason}, time::Time};
+use crate::{
+    capture::{CaptureSource, JoinKey, Packet, Transport, Tuple},
+    coverage::{Counters, Reason},
+    time::Time,
+};
 
 /// Which way bytes go. The client is who sent the SYN; without one, who is guessed to be (see `Flow::guessed`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -3,7 +3,12 @@
 
 use std::sync::Arc;
 
-use crate::{coverage::Coverage, record::{Record, RecordId}, store::{Segment, Snapshot}, time::Time};
+use crate::{
+    coverage::Coverage,
+    record::{Record, RecordId},
+    store::{Segment, Snapshot},
+    time::Time,
+};
 
 /// A row of a segment, kept alive by it.
 #[derive(Clone, Debug)]

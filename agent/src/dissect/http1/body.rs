@@ -26,10 +26,15 @@ pub(super) struct Reading {
 
 #[derive(Debug)]
 enum State {
-    Length { size: u64, left: u64 },
+    Length {
+        size: u64,
+        left: u64,
+    },
     Chunked(Chunked),
     /// Until the connection ends: `from` is the stream's position where it began.
-    UntilEnd { from: u64 },
+    UntilEnd {
+        from: u64,
+    },
 }
 
 impl Reading {

@@ -179,7 +179,7 @@ mod tests {
         // Members that hold nothing: endless input between the layers, no output.
         let hollow = gzip(&gzip(b"").repeat(1 << 20));
         let start = std::time::Instant::now();
-        assert_eq!(run("gzip, gzip", &hollow, 1000).map(|decoded| decoded.map(|decoded| decoded.bytes.len())), Ok(Some(0)));
+        assert_eq!(run("gzip, gzip", &hollow, 1000), Err("content_encoding"));
         assert!(start.elapsed().as_secs() < 30);
     }
 

@@ -11,7 +11,13 @@ pub(super) const FIELDS: &[Field] = &[
     Field { name: "url", kind: Kind::Text, json: true, doc: "URL of the request, with its query", get: url },
     Field { name: "http_version", kind: Kind::Text, json: true, doc: "1.0, 1.1, 2 or 3", get: http_version },
     Field { name: "status_code", kind: Kind::Int, json: true, doc: "Status of the final response", get: status_code },
-    Field { name: "query_string", kind: Kind::TextMap, json: false, doc: "Query parameters, decoded", get: query_string },
+    Field {
+        name: "query_string",
+        kind: Kind::TextMap,
+        json: false,
+        doc: "Query parameters, decoded",
+        get: query_string,
+    },
     Field {
         name: "request.headers",
         kind: Kind::TextMap,

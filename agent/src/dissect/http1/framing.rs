@@ -205,7 +205,9 @@ mod tests {
         assert_eq!(request(&[(te, "Chunked")]), (Framing::Chunked, None));
         assert_eq!(request(&[(te, "gzip, chunked")]), (Framing::Chunked, None));
         assert_eq!(request(&[(te, "gzip"), (te, "chunked")]), (Framing::Chunked, None));
-        for unclear in ["xchunked", "chunked, gzip", "chunked, chunked", "identity", "gzip", "", "chunked;a=b", "\u{b}chunked"] {
+        for unclear in
+            ["xchunked", "chunked, gzip", "chunked, chunked", "identity", "gzip", "", "chunked;a=b", "\u{b}chunked"]
+        {
             assert_eq!(request(&[(te, unclear)]), (Framing::Unclear("transfer_encoding"), None), "{unclear:?}");
         }
         let both = request(&[("Content-Length", "5"), (te, "chunked")]);
@@ -217,7 +219,9 @@ mod tests {
     #[test]
     fn responses_without_a_body() {
         let length = facts(&[("content-length", "9")]);
-        for (status, asked) in [(200, Asked::Head), (204, Asked::Other), (304, Asked::Unknown), (100, Asked::Other), (200, Asked::Connect)] {
+        for (status, asked) in
+            [(200, Asked::Head), (204, Asked::Other), (304, Asked::Unknown), (100, Asked::Other), (200, Asked::Connect)]
+        {
             assert_eq!(length.response("1.1", status, asked).0, Framing::Empty);
         }
         assert_eq!(length.response("1.1", 407, Asked::Connect).0, Framing::Length(9));

@@ -7,7 +7,9 @@ use std::mem::MaybeUninit;
 use memchr::memchr;
 
 use super::{framing::Facts, start};
-use crate::dissect::{Direction, Head, Headers, HttpRequest, HttpResponse, Malformed, Match, conversation::INPUT_LIMIT};
+use crate::dissect::{
+    Direction, Head, Headers, HttpRequest, HttpResponse, Malformed, Match, conversation::INPUT_LIMIT,
+};
 
 /// More headers than Apache (100) and nginx (no limit but 32 KiB) take in practice.
 const HEADERS: usize = 256;
@@ -99,7 +101,8 @@ fn strict(role: Direction, bytes: &[u8]) -> Option<Parsed> {
             };
             let status = response.code.filter(|&status| status >= 100)?;
             let head = Head::HttpResponse(HttpResponse { status, version: version(response.version?) });
-            let (headers, facts) = collect(response.headers.iter().map(|header| (header.name.as_bytes(), header.value)));
+            let (headers, facts) =
+                collect(response.headers.iter().map(|header| (header.name.as_bytes(), header.value)));
             Some(Parsed { size, head, headers, facts, findings: Vec::new() })
         }
     }
@@ -110,7 +113,8 @@ fn version(minor: u8) -> &'static str {
 }
 
 fn collect<'a>(fields: impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone) -> (Headers, Facts) {
-    let (count, text) = fields.clone().fold((0, 0), |(n, text), (name, value)| (n + 1, text + name.len() + value.len()));
+    let (count, text) =
+        fields.clone().fold((0, 0), |(n, text), (name, value)| (n + 1, text + name.len() + value.len()));
     let mut headers = Headers::with_capacity(count, text);
     let mut facts = Facts::default();
     for (name, value) in fields {
@@ -221,8 +225,11 @@ mod tests {
     #[test]
     fn a_head_gives_its_fields_as_sent() {
         let parsed = request("GET /a?b HTTP/1.1\r\nHost: shop\r\nX-Two:  a \r\nx-two: b\r\n\r\nrest").unwrap().unwrap();
-        assert_eq!(parsed.size, 53);
-        assert_eq!(headers(&parsed), [("Host", "shop"), ("X-Two", "a"), ("x-two", "b")].map(|(n, v)| (n.into(), v.into())));
+        assert_eq!(parsed.size, 55);
+        assert_eq!(
+            headers(&parsed),
+            [("Host", "shop"), ("X-Two", "a"), ("x-two", "b")].map(|(n, v)| (n.into(), v.into()))
+        );
         assert!(parsed.findings.is_empty());
         let Head::HttpRequest(head) = &parsed.head else { panic!("not a request") };
         assert!(matches!(head.method, std::borrow::Cow::Borrowed("GET")));
@@ -264,7 +271,8 @@ mod tests {
 
     #[test]
     fn targets_that_are_not_utf_8_are_kept_as_sent() {
-        let parsed = parse(Direction::ToServer, b"GET /caf\xe9 HTTP/1.1\r\n\r\n", &mut Scan::default()).unwrap().unwrap();
+        let parsed =
+            parse(Direction::ToServer, b"GET /caf\xe9 HTTP/1.1\r\n\r\n", &mut Scan::default()).unwrap().unwrap();
         let Head::HttpRequest(head) = &parsed.head else { panic!("not a request") };
         assert_eq!(head.target, b"/caf\xe9");
     }

@@ -111,6 +111,9 @@ impl Http1 {
         let (framing, finding) = facts.request(head.version);
         let connect = head.method == "CONNECT";
         self.asked = true;
+        if turn && !matches!(self.states[Direction::ToClient as usize], State::Body(_)) {
+            out.resume();
+        }
         let handle = out.request(message, turn);
         for finding in findings.into_iter().chain(finding) {
             out.finding(handle, finding);
@@ -441,6 +444,9 @@ impl Dissector for Http1 {
 
     fn end(&mut self, from: Direction, input: &mut Input<'_>, how: Ending, out: &mut Output) {
         if let State::Body(reading) = &self.states[from as usize] {
+            if let Some(message) = out.message(reading.handle, half(from)) {
+                message.ended = input.last_time();
+            }
             match reading.ended(input.position()).filter(|_| how == Ending::Fin) {
                 // RFC 9112 section 6.3, rule 8: a reset tells nothing of the size.
                 Some(size) => self.close(from, Some(size), out),
@@ -464,8 +470,10 @@ fn half(from: Direction) -> Half {
 fn may_be_interim(unread: Unread) -> bool {
     /// Longer than any interim answer without headers.
     const INTERIM: u64 = 64;
-    let begins = unread.front.starts_with(b"HTTP/1.") && unread.front.get(9) == Some(&b'1');
-    if unread.whole { begins } else { unread.bytes < INTERIM }
+    if unread.front.starts_with(b"HTTP/1.") {
+        return unread.front[9] == b'1';
+    }
+    !unread.whole && unread.bytes < INTERIM && matches!(unread.last, b'\n' | 0)
 }
 
 /// A cut never splits a UTF-8 character.

@@ -112,7 +112,12 @@ mod tests {
 
     #[test]
     fn requests_are_told_by_their_whole_line() {
-        for line in ["GET / HTTP/1.1\r\n", "M-SEARCH * HTTP/1.1\n", "\r\nget http://a/b?c HTTP/1.0\r\n", "GET /a b HTTP/1.1\r\n"] {
+        for line in [
+            "GET / HTTP/1.1\r\n",
+            "M-SEARCH * HTTP/1.1\n",
+            "\r\nget http://a/b?c HTTP/1.0\r\n",
+            "GET /a b HTTP/1.1\r\n",
+        ] {
             assert_eq!(probe(ToServer, line.as_bytes()), Match::Yes, "{line:?}");
             for cut in 0..line.len() {
                 assert_eq!(probe(ToServer, &line.as_bytes()[..cut]), Match::NeedMore, "{line:?} cut at {cut}");
@@ -145,7 +150,9 @@ mod tests {
         for line in ["HTTP/1.1 200 OK\r\n", "HTTP/1.0 404\r\n", "HTTP/1.1 200 \r\n"] {
             assert_eq!(probe(ToClient, line.as_bytes()), Match::Yes, "{line:?}");
         }
-        for line in ["HTTP/1.1 20\r\n", "HTTP/2 200\r\n", "HTTP/1.1 2000 OK\r\n", "HTTP/1.1\t200 OK\r\n", "ICY 200 OK\r\n"] {
+        for line in
+            ["HTTP/1.1 20\r\n", "HTTP/2 200\r\n", "HTTP/1.1 2000 OK\r\n", "HTTP/1.1\t200 OK\r\n", "ICY 200 OK\r\n"]
+        {
             assert_eq!(probe(ToClient, line.as_bytes()), Match::No, "{line:?}");
         }
         assert_eq!(probe(ToClient, b"HTTP/1.1 2"), Match::NeedMore);

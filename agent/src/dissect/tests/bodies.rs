@@ -21,7 +21,8 @@ fn chunked_with_extensions_and_trailers() {
          5;a=b\r\nhello\r\n6 \r\n world\r\n000;last\r\nX-Sum: 9\r\nX-Two: a\r\n\r\n",
     );
     assert_eq!((body(&got), size(&got)), ("hello world", Some(11)));
-    let trailers: Vec<_> = got.response.as_ref().unwrap().trailers.iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
+    let trailers: Vec<_> =
+        got.response.as_ref().unwrap().trailers.iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
     assert_eq!(trailers, [(b"X-Sum".to_vec(), b"9".to_vec()), (b"X-Two".to_vec(), b"a".to_vec())]);
 }
 
@@ -62,10 +63,16 @@ fn only_the_front_is_kept_and_the_size_stays_exact() {
     let long = "0123456789".repeat(1000);
     let answers = [
         format!("HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n{long}"),
-        format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1388\r\n{}\r\n1388\r\n{}\r\n0\r\n\r\n", &long[..5000], &long[5000..]),
+        format!(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1388\r\n{}\r\n1388\r\n{}\r\n0\r\n\r\n",
+            &long[..5000],
+            &long[5000..]
+        ),
         format!("HTTP/1.1 200 OK\r\n\r\n{long}"),
     ];
-    for (answer, max_body) in answers.iter().flat_map(|answer| [(answer, 0), (answer, 15), (answer, 5000), (answer, 10_000)]) {
+    for (answer, max_body) in
+        answers.iter().flat_map(|answer| [(answer, 0), (answer, 15), (answer, 5000), (answer, 10_000)])
+    {
         let mut steps = vec![(1, get("/"))];
         // In segments, of which those beyond the limit could be missing.
         for (at, part) in answer.as_bytes().chunks(1460).enumerate() {

@@ -16,7 +16,12 @@ fn undecoded(steps: &[Step], mid_stream: bool) -> (Reason, Run) {
 fn a_client_hello_is_encrypted_and_named() {
     let hello = client_hello(Some("shop.example"));
     for cut in [1, 5, 6, 60, hello.len()] {
-        let steps = [client(&hello[..cut]), client(&hello[cut..]), server([22, 3, 3, 0, 5, 2, 0, 0, 1, 0]), client([23, 3, 3, 0, 1, 9])];
+        let steps = [
+            client(&hello[..cut]),
+            client(&hello[cut..]),
+            server([22, 3, 3, 0, 5, 2, 0, 0, 1, 0]),
+            client([23, 3, 3, 0, 1, 9]),
+        ];
         let (reason, run) = undecoded(&steps, false);
         assert_eq!((reason, run.conversation.server_name()), (Reason::Encrypted, Some("shop.example")));
         assert_eq!(run.counters.undecoded.get(Reason::Encrypted), hello.len() as u64 + 16);
@@ -41,7 +46,8 @@ fn unknown_protocols_are_counted() {
     assert_eq!(run.counters.undecoded.get(Reason::UnknownProtocol), run.counters.captured_bytes);
     let preface = [client("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), server([0, 0, 0, 4, 0, 0, 0, 0, 0])];
     assert_eq!(undecoded(&preface, false).0, Reason::UnknownProtocol);
-    let binary: Vec<Step> = (0..20).map(|n| if n % 2 == 0 { client([n, 0xff, 7]) } else { server([n, 0xfe]) }).collect();
+    let binary: Vec<Step> =
+        (0..20).map(|n| if n % 2 == 0 { client([n, 0xff, 7]) } else { server([n, 0xfe]) }).collect();
     assert_eq!(undecoded(&binary, true).0, Reason::UnknownProtocol);
 }
 
@@ -77,7 +83,12 @@ fn a_connection_joined_late_is_recognised_at_the_next_request() {
 fn datagrams_are_counted() {
     let mut conversation = Conversation::new(&Settings { max_body: 9 }, Protocol4::Udp, false);
     let (mut counters, mut done) = (Counters::default(), Vec::new());
-    conversation.feed(ToServer, Piece::Chunk { bytes: b"GET / HTTP/1.1\r\n\r\n", time: Time(1) }, &mut counters, &mut done);
+    conversation.feed(
+        ToServer,
+        Piece::Chunk { bytes: b"GET / HTTP/1.1\r\n\r\n", time: Time(1) },
+        &mut counters,
+        &mut done,
+    );
     assert!(done.is_empty());
     assert_eq!(counters.undecoded.get(Reason::UnknownProtocol), 18);
 }

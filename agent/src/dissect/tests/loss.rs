@@ -103,7 +103,16 @@ fn a_gap_over_the_end_of_a_body_leaves_the_next_message_unknown() {
 #[test]
 fn a_gap_in_a_head_loses_that_half() {
     let head = "GET /lost HTTP/1.1\r\nHo";
-    let run = run(&[get("/1"), ok("1"), client(head), Step::Gap(ToServer, 9, Reason::RingFull), client("x\r\n\r\n"), ok("2"), get("/3"), ok("3")]);
+    let run = run(&[
+        get("/1"),
+        ok("1"),
+        client(head),
+        Step::Gap(ToServer, 9, Reason::RingFull),
+        client("x\r\n\r\n"),
+        ok("2"),
+        get("/3"),
+        ok("3"),
+    ]);
     assert_eq!(brief(&run.exchanges), ["GET /1 0 200 1", "? ? ? 200 1", "GET /3 0 200 1"]);
     assert_eq!(run.exchanges[1].incomplete.lost.total(), 9);
     assert!(run.exchanges[2].incomplete.is_empty());
@@ -130,7 +139,10 @@ fn heads_only_keeps_the_calls() {
     ];
     let run = run(&steps);
     assert_eq!(brief(&run.exchanges), ["POST / 50 200 500", "GET /2 0 200 1"]);
-    assert_eq!((run.exchanges[0].incomplete.skipped.total(), run.counters.skipped.total(), run.counters.lost.total()), (550, 550, 0));
+    assert_eq!(
+        (run.exchanges[0].incomplete.skipped.total(), run.counters.skipped.total(), run.counters.lost.total()),
+        (550, 550, 0)
+    );
 }
 
 #[test]
@@ -157,7 +169,7 @@ fn a_body_that_holds_a_message_is_a_body() {
     assert_eq!(brief(&exchanges(&steps)).len(), 5);
     harm(&steps);
     // The same without the calls before, so that each trap is where reading begins.
-    for from in 2..steps.len() {
+    for from in [2, 6, 8, 12] {
         harm(&steps[from..]);
     }
 }

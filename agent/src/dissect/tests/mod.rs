@@ -125,7 +125,9 @@ pub(super) fn no_wrong_value(truth: &[Exchange], got: &[Exchange], what: &str) {
                     && other.headers == message.headers
                     && other.started == message.started
             };
-            truth.iter().find_map(|exchange| half(exchange).as_ref().filter(same).map(|message| (exchange.number, message)))
+            truth
+                .iter()
+                .find_map(|exchange| half(exchange).as_ref().filter(same).map(|message| (exchange.number, message)))
         };
         let request = exchange.request.as_ref().map(|m| (m, find(m, |exchange| &exchange.request)));
         let response = exchange.response.as_ref().map(|m| (m, find(m, |exchange| &exchange.response)));
@@ -154,7 +156,9 @@ pub(super) fn harm(steps: &[Step]) -> [(usize, usize); 2] {
     steps.extend([Step::End(ToServer, Ending::Fin), Step::End(ToClient, Ending::Fin)]);
     let steps = timed(&steps);
     let truth = run_with(&steps, false, MAX_BODY).exchanges;
-    let whole = |got: &[Exchange]| got.iter().filter(|e| e.request.is_some() && e.response.is_some() && e.incomplete.is_empty()).count();
+    let whole = |got: &[Exchange]| {
+        got.iter().filter(|e| e.request.is_some() && e.response.is_some() && e.incomplete.is_empty()).count()
+    };
     let mut score = [(0, 0); 2];
     for at in 0..steps.len() {
         let (from, length) = match &steps[at].1 {
@@ -190,7 +194,10 @@ pub(super) fn brief(exchanges: &[Exchange]) -> Vec<String> {
     };
     let names = ["method", "path", "request_body_size", "status_code", "response_body_size"];
     let line = |exchange| names.map(|name| get(exchange, name)).join(" ");
-    exchanges.iter().map(|exchange| [&line(exchange), ":", &exchange.findings.join(",")].concat().trim_end_matches(':').to_owned()).collect()
+    exchanges
+        .iter()
+        .map(|exchange| [&line(exchange), ":", &exchange.findings.join(",")].concat().trim_end_matches(':').to_owned())
+        .collect()
 }
 
 pub(super) fn body(exchange: &Exchange) -> &str {
