@@ -10,7 +10,9 @@ pub const PUBLIC: &str = "public";
 /// `internal` for private, loopback, link-local, carrier-shared and unspecified addresses, else `public`.
 pub fn namespace(ip: IpAddr) -> &'static str {
     let internal = match ip.to_canonical() {
-        IpAddr::V4(ip) => ip.is_private() || ip.is_loopback() || ip.is_link_local() || ip.is_unspecified() || shared(ip),
+        IpAddr::V4(ip) => {
+            ip.is_private() || ip.is_loopback() || ip.is_link_local() || ip.is_unspecified() || shared(ip)
+        }
         IpAddr::V6(ip) => ip.is_loopback() || ip.is_unspecified() || ip.is_unicast_link_local() || unique_local(ip),
     };
     if internal { INTERNAL } else { PUBLIC }
@@ -34,8 +36,22 @@ mod tests {
     #[test]
     fn private_networks_are_internal() {
         for ip in [
-            "10.244.1.7", "172.16.0.1", "172.31.255.255", "192.168.1.1", "127.0.0.1", "127.9.9.9", "169.254.169.254",
-            "100.64.0.1", "100.127.255.255", "0.0.0.0", "::1", "::", "fe80::1", "febf::1", "fc00::1", "fdff::1",
+            "10.244.1.7",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.168.1.1",
+            "127.0.0.1",
+            "127.9.9.9",
+            "169.254.169.254",
+            "100.64.0.1",
+            "100.127.255.255",
+            "0.0.0.0",
+            "::1",
+            "::",
+            "fe80::1",
+            "febf::1",
+            "fc00::1",
+            "fdff::1",
             "::ffff:10.0.0.1",
         ] {
             assert_eq!(namespace(ip.parse().expect(ip)), INTERNAL, "{ip}");
@@ -45,8 +61,17 @@ mod tests {
     #[test]
     fn the_rest_is_public() {
         for ip in [
-            "8.8.8.8", "172.15.0.1", "172.32.0.1", "192.169.0.1", "100.63.0.1", "100.128.0.1", "169.253.0.1",
-            "2001:db8::1", "2606:4700::1111", "fec0::1", "::ffff:8.8.8.8",
+            "8.8.8.8",
+            "172.15.0.1",
+            "172.32.0.1",
+            "192.169.0.1",
+            "100.63.0.1",
+            "100.128.0.1",
+            "169.253.0.1",
+            "2001:db8::1",
+            "2606:4700::1111",
+            "fec0::1",
+            "::ffff:8.8.8.8",
         ] {
             assert_eq!(namespace(ip.parse().expect(ip)), PUBLIC, "{ip}");
         }

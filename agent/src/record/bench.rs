@@ -42,7 +42,8 @@ fn plain(body: &[u8]) -> Exchange {
     )
 }
 
-const TEXT: &[u8] = b"This is a small body of plain text, as a health check or an error page would send it, about a hundred bytes.";
+const TEXT: &[u8] =
+    b"This is a small body of plain text, as a health check or an error page would send it, about a hundred bytes.";
 const JSON: &[u8] = br#"{"id":1234,"customer":{"name":"Ada","city":"London"},"items":[{"sku":"A-1","count":2},{"sku":"B-7","count":1}],"paid":true}"#;
 
 fn report(name: &str, mut run: impl FnMut()) {

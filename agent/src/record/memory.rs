@@ -8,7 +8,7 @@ use crate::dissect::{Exchange, Head, Message};
 
 /// What the allocator adds to each allocation: a header of 8 bytes (glibc) or 4 (musl), and what rounding up to a size
 /// class wastes, on average 10 bytes at the 100 to 200 bytes that most of a record's allocations have.
-pub const ALLOCATION: usize = 20;
+const ALLOCATION: usize = 20;
 
 /// Slack up to this is not worth a reallocation; nor is less than an eighth of the capacity.
 const SLACK: usize = 64;

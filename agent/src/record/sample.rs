@@ -5,7 +5,10 @@ use std::borrow::Cow;
 use super::{Origin, Record, Redactor};
 use crate::{
     capture::{CaptureSource, JoinKey},
-    dissect::{Body, Exchange, Field, Head, Headers, HttpRequest, HttpResponse, Incomplete, Kind, Match, Message, Protocol, Value},
+    dissect::{
+        Body, Exchange, Field, Head, Headers, HttpRequest, HttpResponse, Incomplete, Kind, Match, Message, Protocol,
+        Value,
+    },
     flow::{Protocol4, Views},
     time::Time,
 };
@@ -49,7 +52,8 @@ fn status(exchange: &Exchange) -> Value<'_> {
 }
 
 pub(super) fn headers(pairs: &[(&str, &str)]) -> Headers {
-    let mut headers = Headers::with_capacity(pairs.len(), pairs.iter().map(|(name, value)| name.len() + value.len()).sum());
+    let mut headers =
+        Headers::with_capacity(pairs.len(), pairs.iter().map(|(name, value)| name.len() + value.len()).sum());
     for (name, value) in pairs {
         headers.push(name.as_bytes(), value.as_bytes());
     }

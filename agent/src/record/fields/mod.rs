@@ -44,7 +44,11 @@ enum Source {
 impl std::fmt::Debug for CatalogueField {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { name, kind, doc: _, collected, source: _ } = self;
-        f.debug_struct("CatalogueField").field("name", name).field("kind", kind).field("collected", collected).finish_non_exhaustive()
+        f.debug_struct("CatalogueField")
+            .field("name", name)
+            .field("kind", kind)
+            .field("collected", collected)
+            .finish_non_exhaustive()
     }
 }
 
@@ -67,7 +71,8 @@ impl CatalogueField {
 }
 
 /// Protocols that stand on another one: `protocol` is the most specific, the flags of those below are true as well.
-const BELOW: [(&str, &str); 5] = [("grpc", "http"), ("gql", "http"), ("gqlv1", "gql"), ("gqlv2", "gql"), ("ws", "http")];
+const BELOW: [(&str, &str); 5] =
+    [("grpc", "http"), ("gql", "http"), ("gqlv1", "gql"), ("gqlv2", "gql"), ("ws", "http")];
 
 fn has_layer(record: &Record, layer: &str) -> bool {
     let protocol = record.exchange.protocol;
@@ -162,7 +167,12 @@ pub fn to_text(value: &Value<'_>) -> Option<String> {
         Value::Text(text) => Some(text.clone().into_owned()),
         Value::Bytes(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
         Value::Timestamp(time) => Some(time.to_string()),
-        Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Duration(_) | Value::TextList(_) | Value::TextMap(_) => {
+        Value::Bool(_)
+        | Value::Int(_)
+        | Value::Float(_)
+        | Value::Duration(_)
+        | Value::TextList(_)
+        | Value::TextMap(_) => {
             let mut out = Vec::new();
             super::json::value(&mut out, value);
             Some(String::from_utf8_lossy(&out).into_owned())

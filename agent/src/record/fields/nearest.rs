@@ -15,10 +15,8 @@ pub fn nearest(name: &str) -> Vec<&'static str> {
         return Vec::new();
     }
     let wanted = name.to_ascii_lowercase();
-    let mut near: Vec<_> = all()
-        .iter()
-        .filter_map(|field| Some((cost(&wanted, field.name)?, !field.collected, field.name)))
-        .collect();
+    let mut near: Vec<_> =
+        all().iter().filter_map(|field| Some((cost(&wanted, field.name)?, !field.collected, field.name))).collect();
     near.sort_unstable();
     near.into_iter().take(SUGGESTIONS).map(|(_, _, name)| name).collect()
 }
@@ -31,7 +29,8 @@ fn cost(wanted: &str, name: &str) -> Option<usize> {
     }
     // `status` is most of `status_code`; `ip` is the last part of `src.ip`. Longer rests are farther.
     let words = |long: &str, short: &str| {
-        short.len() > 1 && long.split(['.', '_']).any(|word| word == short) || (short.len() > 3 && long.starts_with(short))
+        short.len() > 1 && long.split(['.', '_']).any(|word| word == short)
+            || (short.len() > 3 && long.starts_with(short))
     };
     let whole = words(name, wanted) || words(wanted, name);
     whole.then_some(2 + wanted.len().abs_diff(name.len()))
@@ -73,10 +72,21 @@ mod tests {
     #[test]
     fn suggests_what_was_meant() {
         for (typed, meant) in [
-            ("status", "status_code"), ("statuscode", "status_code"), ("Status_Code", "status_code"), ("mehtod", "method"),
-            ("methd", "method"), ("src.adress", "src.port"), ("destination.port", "dst.port"), ("src.prot", "src.port"),
-            ("elapsed", "elapsed_time"), ("dst.pod.namspace", "dst.pod.namespace"), ("htpp", "http"), ("ip", "src.ip"),
-            ("response.header", "response.headers"), ("dns_question", "dns_questions"), ("stauts_code", "status_code"),
+            ("status", "status_code"),
+            ("statuscode", "status_code"),
+            ("Status_Code", "status_code"),
+            ("mehtod", "method"),
+            ("methd", "method"),
+            ("src.adress", "src.port"),
+            ("destination.port", "dst.port"),
+            ("src.prot", "src.port"),
+            ("elapsed", "elapsed_time"),
+            ("dst.pod.namspace", "dst.pod.namespace"),
+            ("htpp", "http"),
+            ("ip", "src.ip"),
+            ("response.header", "response.headers"),
+            ("dns_question", "dns_questions"),
+            ("stauts_code", "status_code"),
         ] {
             let found = nearest(typed);
             assert!(found.len() <= SUGGESTIONS);

@@ -55,7 +55,9 @@ pub(super) const OWN: &[Row] = &[
     ("stream_id", Int, "the stream within its connection, for protocols that have streams", |record| {
         record.exchange.stream_id.map_or(Value::Absent, int)
     }),
-    ("view", Text, "whose socket was seen: `client`, `server` or `both`", |record| view(record.views).map_or(Value::Absent, name)),
+    ("view", Text, "whose socket was seen: `client`, `server` or `both`", |record| {
+        view(record.views).map_or(Value::Absent, name)
+    }),
     ("join_key", Text, "client and server initial sequence numbers: the same at both ends of a connection", |record| {
         record.join_key.map_or(Value::Absent, |key| {
             let mut out = Vec::with_capacity(17);
@@ -63,14 +65,24 @@ pub(super) const OWN: &[Row] = &[
             text(String::from_utf8_lossy(&out).into_owned())
         })
     }),
-    ("capture_source", Text, "where the bytes came from: `ebpf`, `ebpf_tls` or `pcap`", |record| name(record.source.name())),
+    ("capture_source", Text, "where the bytes came from: `ebpf`, `ebpf_tls` or `pcap`", |record| {
+        name(record.source.name())
+    }),
     ("capture_backend", Text, "how they were captured: `ebpf` or `pcap`", |record| name(record.source.name())),
-    ("capture_source_code", Int, "capture_source as a number: ebpf is 2, pcap is 4", |record| int(source_code(record.source))),
+    ("capture_source_code", Int, "capture_source as a number: ebpf is 2, pcap is 4", |record| {
+        int(source_code(record.source))
+    }),
     ("tls", Bool, "the connection was encrypted, also when it could be read", |_| Value::Bool(false)),
-    ("findings", TextList, "what is worth a look, by short names", |record| list(record.exchange.findings.iter().copied())),
+    ("findings", TextList, "what is worth a look, by short names", |record| {
+        list(record.exchange.findings.iter().copied())
+    }),
     ("incomplete", Bool, "bytes of the call are missing", |record| Value::Bool(!record.exchange.incomplete.is_empty())),
-    ("lost_bytes", Int, "bytes that passed and were not captured", |record| int(record.exchange.incomplete.lost.total())),
-    ("skipped_bytes", Int, "bytes that were left out by policy", |record| int(record.exchange.incomplete.skipped.total())),
+    ("lost_bytes", Int, "bytes that passed and were not captured", |record| {
+        int(record.exchange.incomplete.lost.total())
+    }),
+    ("skipped_bytes", Int, "bytes that were left out by policy", |record| {
+        int(record.exchange.incomplete.skipped.total())
+    }),
     ("redacted", Int, "values that were replaced", |record| int(record.redacted)),
     ("open", Bool, "the call goes on", |record| Value::Bool(record.exchange.open)),
     ("node_name", Text, "the node that captured it", |record| match (record.source, NODE.get()) {

@@ -109,7 +109,13 @@ fn a_protocol_s_fields_are_absent_elsewhere() {
         name: "grpc",
         transport: Protocol4::Tcp,
         ports: &[],
-        fields: &[crate::dissect::Field { name: "method", kind: Kind::Text, json: true, doc: "method", get: |_| Value::Unknown }],
+        fields: &[crate::dissect::Field {
+            name: "method",
+            kind: Kind::Text,
+            json: true,
+            doc: "method",
+            get: |_| Value::Unknown,
+        }],
         probe: HTTP.probe,
         open: HTTP.open,
     };

@@ -99,7 +99,9 @@ pub fn write(record: &Record, detail: Detail, out: &mut Vec<u8>) {
 /// So that the buffer rarely grows inside a line.
 fn estimate(record: &Record) -> usize {
     const FIXED: usize = 640;
-    let message = |message: &crate::dissect::Message| message.headers.heap() + message.headers.len() * 2 + message.body.kept.len() * 5 / 4 + 256;
+    let message = |message: &crate::dissect::Message| {
+        message.headers.heap() + message.headers.len() * 2 + message.body.kept.len() * 5 / 4 + 256
+    };
     let messages = [&record.exchange.request, &record.exchange.response];
     FIXED + messages.into_iter().flatten().map(message).sum::<usize>()
 }

@@ -144,7 +144,8 @@ fn a_compact_record() {
     let mut record = sample::record(exchange(Some(request("GET", "/a", &[], b"")), Some(response(404, &[], b""))));
     assert_eq!(
         compact(&record),
-        r#"{"id":"3f9a1c2b-17-3","ts":1795309323456,"src":{"ip":"10.244.1.7","port":50312,"ns":"internal"},"#.to_owned()
+        r#"{"id":"3f9a1c2b-17-3","ts":1795309323456,"src":{"ip":"10.244.1.7","port":50312,"ns":"internal"},"#
+            .to_owned()
             + r#""dst":{"ip":"10.244.2.9","port":8080,"ns":"internal"},"proto":"http","method":"GET","path":"/a","#
             + r#""status":404,"latency_ms":1.834}"#
     );

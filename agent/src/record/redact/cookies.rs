@@ -66,8 +66,18 @@ fn pair(rewriter: &mut Rewriter<'_>, part: Range<usize>) {
 /// RFC 6265, 4.1.1, and its drafted successor. A value with `=` is none of an attribute: two cookies that a proxy joined by
 /// a comma (`a=1; Path=/, b=2`) would hide the second one so.
 fn is_attribute(part: &[u8]) -> bool {
-    const ATTRIBUTES: [&str; 10] =
-        ["expires", "max-age", "domain", "path", "secure", "httponly", "samesite", "priority", "partitioned", "version"];
+    const ATTRIBUTES: [&str; 10] = [
+        "expires",
+        "max-age",
+        "domain",
+        "path",
+        "secure",
+        "httponly",
+        "samesite",
+        "priority",
+        "partitioned",
+        "version",
+    ];
     let mut sides = part.splitn(2, |&byte| byte == b'=');
     let name = sides.next().unwrap_or_default();
     let value = sides.next().unwrap_or_default();

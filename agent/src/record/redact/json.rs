@@ -262,7 +262,10 @@ fn unescaped_once(text: &[u8]) -> Vec<u8> {
 /// Four hexadecimal digits.
 fn unit(text: &[u8]) -> Option<u32> {
     let digits = text.get(..4)?;
-    digits.iter().all(u8::is_ascii_hexdigit).then(|| digits.iter().fold(0, |unit, &digit| unit << 4 | u32::from(nibble(digit))))
+    digits
+        .iter()
+        .all(u8::is_ascii_hexdigit)
+        .then(|| digits.iter().fold(0, |unit, &digit| unit << 4 | u32::from(nibble(digit))))
 }
 
 /// Appends the character behind `\u`, which may be a pair of surrogates (RFC 8259, 7); what follows it.
@@ -271,7 +274,8 @@ fn unicode<'a>(text: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
     let mut rest = text.get(4..).unwrap_or_default();
     let mut code = first;
     if (0xd800..0xdc00).contains(&first)
-        && let Some(second) = rest.strip_prefix(br"\u").and_then(unit).filter(|second| (0xdc00..0xe000).contains(second))
+        && let Some(second) =
+            rest.strip_prefix(br"\u").and_then(unit).filter(|second| (0xdc00..0xe000).contains(second))
     {
         code = 0x1_0000 + ((first - 0xd800) << 10) + (second - 0xdc00);
         rest = &rest[6..];

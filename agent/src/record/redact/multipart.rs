@@ -84,7 +84,8 @@ fn name(headers: &[u8]) -> Option<&[u8]> {
         let found = at + lower;
         at = found + 5;
         // Not `filename=`.
-        if found.checked_sub(1).is_some_and(|before| headers[before].is_ascii_alphanumeric() || headers[before] == b'*') {
+        if found.checked_sub(1).is_some_and(|before| headers[before].is_ascii_alphanumeric() || headers[before] == b'*')
+        {
             continue;
         }
         let value = &headers[at..];

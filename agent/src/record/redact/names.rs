@@ -7,7 +7,7 @@
 
 /// Where a name stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub(super) enum Place {
     Header,
     /// Of a query, a path or a form.
     Parameter,
@@ -135,7 +135,7 @@ const TABLE: &[(&str, Rule)] = &[
 ];
 
 /// Whether the value under this name is a secret. The name is as sent, escapes undone.
-pub fn is_secret(name: &[u8], place: Place) -> bool {
+pub(super) fn is_secret(name: &[u8], place: Place) -> bool {
     // The last two letters decide nearly always: a header that is none of ours costs a look at one bit.
     let name = without_tail(name);
     let [.., before, last] = *name else { return false };
@@ -231,13 +231,50 @@ mod tests {
     #[test]
     fn spelling_does_not_count() {
         for name in [
-            "Authorization", "PROXY-AUTHORIZATION", "x-forwarded-authorization", "Cookie", "set_cookie", "Set-Cookie2",
-            "X-API-Key", "x_api_key", "xApiKey", "APIKEY", "api.key", "Ocp-Apim-Subscription-Key", "x-auth-token",
-            "X-CSRF-Token", "token", "Token2", "access_token", "accessToken", "X-Amz-Security-Token", "client_secret",
-            "SECRET", "AWS_SECRET_ACCESS_KEY", "password", "newPassword", "password1", "password_confirmation",
-            "user[password]", "password[]", "user.password", "$password", "passwd", "PGPASSWORD", "pwd", "passphrase",
-            "X-Amz-Signature", "X-Hub-Signature-256", "sig", "private_key", "privateKey", "x-goog-credential",
-            "id_token_hint_token", "jwt", "p-a-s-s-w-o-r-d", "secret\u{200b}",
+            "Authorization",
+            "PROXY-AUTHORIZATION",
+            "x-forwarded-authorization",
+            "Cookie",
+            "set_cookie",
+            "Set-Cookie2",
+            "X-API-Key",
+            "x_api_key",
+            "xApiKey",
+            "APIKEY",
+            "api.key",
+            "Ocp-Apim-Subscription-Key",
+            "x-auth-token",
+            "X-CSRF-Token",
+            "token",
+            "Token2",
+            "access_token",
+            "accessToken",
+            "X-Amz-Security-Token",
+            "client_secret",
+            "SECRET",
+            "AWS_SECRET_ACCESS_KEY",
+            "password",
+            "newPassword",
+            "password1",
+            "password_confirmation",
+            "user[password]",
+            "password[]",
+            "user.password",
+            "$password",
+            "passwd",
+            "PGPASSWORD",
+            "pwd",
+            "passphrase",
+            "X-Amz-Signature",
+            "X-Hub-Signature-256",
+            "sig",
+            "private_key",
+            "privateKey",
+            "x-goog-credential",
+            "id_token_hint_token",
+            "jwt",
+            "p-a-s-s-w-o-r-d",
+            "secret\u{200b}",
         ] {
             for place in [Place::Header, Place::Parameter, Place::Key] {
                 assert!(is_secret(name.as_bytes(), place), "{name} {place:?}");
@@ -248,12 +285,57 @@ mod tests {
     #[test]
     fn what_only_looks_alike_stays() {
         for name in [
-            "", "-", "k", "y", "host", "user-agent", "accept", "connection", "content-type", "content-length", "date",
-            "server", "vary", "location", "www-authenticate", "transfer-encoding", "sec-websocket-key", "monkey",
-            "Idempotency-Key", "keyboard", "keyword", "author", "authority", "authenticated", "max_tokens", "token_type",
-            "total_tokens", "tokenizer", "secretary", "passenger", "compass", "bypass", "signal", "design", "sigma",
-            "cookie_consent", "public_key", "primaryKey", "expires_in", "x-request-id", "etag", "status", "mcp-session-id",
-            "hotp", "cache-control", "last-modified", "zip_code", "error_code", "1234", "]][[", "пароль",
+            "",
+            "-",
+            "k",
+            "y",
+            "host",
+            "user-agent",
+            "accept",
+            "connection",
+            "content-type",
+            "content-length",
+            "date",
+            "server",
+            "vary",
+            "location",
+            "www-authenticate",
+            "transfer-encoding",
+            "sec-websocket-key",
+            "monkey",
+            "Idempotency-Key",
+            "keyboard",
+            "keyword",
+            "author",
+            "authority",
+            "authenticated",
+            "max_tokens",
+            "token_type",
+            "total_tokens",
+            "tokenizer",
+            "secretary",
+            "passenger",
+            "compass",
+            "bypass",
+            "signal",
+            "design",
+            "sigma",
+            "cookie_consent",
+            "public_key",
+            "primaryKey",
+            "expires_in",
+            "x-request-id",
+            "etag",
+            "status",
+            "mcp-session-id",
+            "hotp",
+            "cache-control",
+            "last-modified",
+            "zip_code",
+            "error_code",
+            "1234",
+            "]][[",
+            "пароль",
         ] {
             for place in [Place::Header, Place::Parameter, Place::Key] {
                 assert!(!is_secret(name.as_bytes(), place), "{name} {place:?}");

@@ -11,12 +11,24 @@ fn secret() -> impl Strategy<Value = String> {
 }
 
 fn secret_name() -> impl Strategy<Value = String> {
-    const NAMES: &[&str] =
-        &["password", "token", "api_key", "client-secret", "Authorization", "X-Auth-Token", "sig", "accessToken", "cookie"];
+    const NAMES: &[&str] = &[
+        "password",
+        "token",
+        "api_key",
+        "client-secret",
+        "Authorization",
+        "X-Auth-Token",
+        "sig",
+        "accessToken",
+        "cookie",
+    ];
     select(NAMES).prop_flat_map(|name| {
         let cased = prop::collection::vec(any::<bool>(), name.len());
         cased.prop_map(move |upper| {
-            name.chars().zip(upper).map(|(letter, upper)| if upper { letter.to_ascii_uppercase() } else { letter }).collect()
+            name.chars()
+                .zip(upper)
+                .map(|(letter, upper)| if upper { letter.to_ascii_uppercase() } else { letter })
+                .collect()
         })
     })
 }
@@ -32,7 +44,8 @@ fn any_json() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(3, 24, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::vec(("[a-z\"\\\\: ]{0,8}", inner), 0..4).prop_map(|pairs| Value::Object(pairs.into_iter().collect())),
+            prop::collection::vec(("[a-z\"\\\\: ]{0,8}", inner), 0..4)
+                .prop_map(|pairs| Value::Object(pairs.into_iter().collect())),
         ]
     })
 }

@@ -8,10 +8,10 @@ use super::Redactor;
 const ROOM: usize = 48;
 
 pub(super) struct Rewriter<'a> {
-    pub redactor: &'a Redactor,
-    pub source: &'a [u8],
+    pub(super) redactor: &'a Redactor,
+    pub(super) source: &'a [u8],
     /// How many parameters this text stands in, one in another.
-    pub depth: u8,
+    pub(super) depth: u8,
     /// The source before this is in `out`, or was replaced.
     copied: usize,
     out: Vec<u8>,
@@ -23,33 +23,33 @@ pub(super) struct Rewriter<'a> {
 
 /// A text after redaction.
 pub(super) struct Rewritten {
-    pub text: Vec<u8>,
+    pub(super) text: Vec<u8>,
     /// Values that were replaced.
-    pub count: u32,
+    pub(super) count: u32,
     /// The limit was reached: the rest is gone.
-    pub cut: bool,
+    pub(super) cut: bool,
 }
 
 impl<'a> Rewriter<'a> {
     /// The result has at most `limit` bytes, if something is replaced; nothing is cut inside a replacement or a UTF-8
     /// character.
-    pub fn new(redactor: &'a Redactor, source: &'a [u8], limit: usize) -> Self {
+    pub(super) fn new(redactor: &'a Redactor, source: &'a [u8], limit: usize) -> Self {
         Self { redactor, source, depth: 0, copied: 0, out: Vec::new(), limit, full: false, count: 0 }
     }
 
     /// Nothing that follows will be kept.
-    pub fn full(&self) -> bool {
+    pub(super) fn full(&self) -> bool {
         self.full
     }
 
     /// Puts the mark of `secret` in place of a part that lies behind all that was replaced before. An empty part holds
     /// no secret, nor does a mark that an earlier pass over the text left.
-    pub fn replace(&mut self, part: Range<usize>, secret: &[u8]) {
+    pub(super) fn replace(&mut self, part: Range<usize>, secret: &[u8]) {
         self.replace_quoted(part, b"", secret);
     }
 
     /// The same, with the mark between quotes: what is replaced was none, or had its own.
-    pub fn replace_quoted(&mut self, part: Range<usize>, quote: &[u8], secret: &[u8]) {
+    pub(super) fn replace_quoted(&mut self, part: Range<usize>, quote: &[u8], secret: &[u8]) {
         if part.is_empty() || self.full || marked(secret) == secret.len() {
             return;
         }
@@ -61,7 +61,7 @@ impl<'a> Rewriter<'a> {
     }
 
     /// Puts a text in which `count` values were replaced in place of a part.
-    pub fn replace_raw(&mut self, part: Range<usize>, text: &[u8], count: u32) {
+    pub(super) fn replace_raw(&mut self, part: Range<usize>, text: &[u8], count: u32) {
         debug_assert!(self.copied <= part.start, "parts are replaced in order");
         self.copy_to(part.start);
         if self.out.len() + text.len() > self.limit {
@@ -92,7 +92,7 @@ impl<'a> Rewriter<'a> {
     }
 
     /// `None` when nothing was replaced.
-    pub fn finish(mut self) -> Option<Rewritten> {
+    pub(super) fn finish(mut self) -> Option<Rewritten> {
         if self.count == 0 && !self.full {
             return None;
         }
@@ -202,7 +202,13 @@ mod tests {
     #[test]
     fn percent_escapes() {
         for (text, decoded) in [
-            ("plain", "plain"), ("%41b%63", "Abc"), ("%4", "%4"), ("%", "%"), ("%zz%41", "%zzA"), ("a%%41", "a%A"), ("%2541", "%41"),
+            ("plain", "plain"),
+            ("%41b%63", "Abc"),
+            ("%4", "%4"),
+            ("%", "%"),
+            ("%zz%41", "%zzA"),
+            ("a%%41", "a%A"),
+            ("%2541", "%41"),
         ] {
             assert_eq!(percent_decoded(text.as_bytes()), decoded.as_bytes(), "{text}");
         }

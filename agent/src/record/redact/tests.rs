@@ -136,7 +136,10 @@ fn urls_in_headers() {
             ("for=1.2.3.4;secret=abc", "for=1.2.3.4;secret=«abc»"),
             ("x=1, token=\"a b\", y=2", "x=1, token=\"«a b»\", y=2"),
             ("http://u:a/b@h/x", "http://«u:a/b»@h/x"),
-            ("https://login/?next=https%3A%2F%2Fh%2F%3Ftoken%3Dabc&y=1", "https://login/?next=https://h/?token%3D«abc»&y=1"),
+            (
+                "https://login/?next=https%3A%2F%2Fh%2F%3Ftoken%3Dabc&y=1",
+                "https://login/?next=https://h/?token%3D«abc»&y=1",
+            ),
         ],
         |value| header("Location", value),
     );
@@ -179,7 +182,18 @@ fn request_targets() {
         target,
     );
     check_same(
-        &["/", "*", "/a?x=1&y=2", "/a?token", "/a?token=", "/a?=x", "/a?monkey=1&keyword=2", "h:443", "/@scope/pkg", "/a//b@c?x"],
+        &[
+            "/",
+            "*",
+            "/a?x=1&y=2",
+            "/a?token",
+            "/a?token=",
+            "/a?=x",
+            "/a?monkey=1&keyword=2",
+            "h:443",
+            "/@scope/pkg",
+            "/a//b@c?x",
+        ],
         target,
     );
 }
@@ -192,14 +206,20 @@ fn json_bodies() {
             (r#"{"a":1, "Token" : "x" , "b":2}"#, r#"{"a":1, "Token" : "«x»" , "b":2}"#),
             ("{\"token\"\n\t:\r\n \"x\"}", "{\"token\"\n\t:\r\n \"«x»\"}"),
             (r#"{"pass\u0077ord":"x"}"#, r#"{"pass\u0077ord":"«x»"}"#),
-            (r#"{"\u0070\u0061\u0073\u0073\u0077\u006f\u0072\u0064":"x"}"#, r#"{"\u0070\u0061\u0073\u0073\u0077\u006f\u0072\u0064":"«x»"}"#),
+            (
+                r#"{"\u0070\u0061\u0073\u0073\u0077\u006f\u0072\u0064":"x"}"#,
+                r#"{"\u0070\u0061\u0073\u0073\u0077\u006f\u0072\u0064":"«x»"}"#,
+            ),
             (r#"{"secret":"a\"b\\","c":"d"}"#, "{\"secret\":\"«a\"b\\»\",\"c\":\"d\"}"),
             (r#"{"secret":"\u00e4\ud83d\ude00\n"}"#, "{\"secret\":\"«ä😀\n»\"}"),
             (r#"{"secret":123,"api_key":-1.5e3}"#, r#"{"secret":"«123»","api_key":"«-1.5e3»"}"#),
             (r#"{"secret":{"a":["}",{"b":"\"]"}]},"c":1}"#, r#"{"secret":"«{"a":["}",{"b":"\"]"}]}»","c":1}"#),
             (r#"{"credentials":["a","b"],"c":1}"#, r#"{"credentials":"«["a","b"]»","c":1}"#),
             (r#"[{"token":"a"},{"token":"a"}]"#, r#"[{"token":"«a»"},{"token":"«a»"}]"#),
-            ("{\"token\":\"a\"}\n{\"token\":1}\n{\"token\":2", "{\"token\":\"«a»\"}\n{\"token\":\"«1»\"}\n{\"token\":\"«2»\""),
+            (
+                "{\"token\":\"a\"}\n{\"token\":1}\n{\"token\":2",
+                "{\"token\":\"«a»\"}\n{\"token\":\"«1»\"}\n{\"token\":\"«2»\"",
+            ),
             // Cut.
             (r#"{"password":"hunt"#, r#"{"password":"«hunt»"#),
             (r#"{"password":"hunt\"#, r#"{"password":"«hunt\»"#),
@@ -209,7 +229,10 @@ fn json_bodies() {
             // A string in a string.
             (r#"{"body":"{\"password\":\"x\",\"n\":1}"}"#, r#"{"body":"{\"password\":\"«x»\",\"n\":1}"}"#),
             (r#"{"body":"{\"pin\":\"1\",\"token\": 12}"}"#, r#"{"body":"{\"pin\":\"1\",\"token\": \"«12»\"}"}"#),
-            (r#"{"b":"{\"c\":\"{\\\"token\\\":\\\"x\\\\\\\"y\\\"}\"}"}"#, r#"{"b":"{\"c\":\"{\\\"token\\\":\\\"«x"y»\\\"}\"}"}"#),
+            (
+                r#"{"b":"{\"c\":\"{\\\"token\\\":\\\"x\\\\\\\"y\\\"}\"}"}"#,
+                r#"{"b":"{\"c\":\"{\\\"token\\\":\\\"«x"y»\\\"}\"}"}"#,
+            ),
             (r#"{"b":"{\"token\":\"cut"}"#, r#"{"b":"{\"token\":\"«cut»"}"#),
             (r#"{"b":"{\"token\":","password":"x"}"#, r#"{"b":"{\"token\":","password":"«x»"}"#),
             (r#"{"b":"\\","password":"x"}"#, r#"{"b":"\\","password":"«x»"}"#),
@@ -227,7 +250,10 @@ fn json_bodies() {
             ("it's 5\" wide {\"token\":\"x\"}", "it's 5\" wide {\"token\":\"«x»\"}"),
             // URLs.
             (r#"{"dsn":"postgres://u:p@h/db"}"#, r#"{"dsn":"postgres://«u:p»@h/db"}"#),
-            (r#"{"next":"https:\/\/h\/?a=1\u0026sig=x\u0026b=2"}"#, r#"{"next":"https:\/\/h\/?a=1\u0026sig=«x»\u0026b=2"}"#),
+            (
+                r#"{"next":"https:\/\/h\/?a=1\u0026sig=x\u0026b=2"}"#,
+                r#"{"next":"https:\/\/h\/?a=1\u0026sig=«x»\u0026b=2"}"#,
+            ),
             (r"{'u':'http://h/','password':'x'}", "{'u':'http://h/','password':'«x»'}"),
         ],
         |text| body(text, Some("application/json")),
@@ -257,7 +283,9 @@ fn json_bodies() {
 
 #[test]
 fn json_under_any_content_type() {
-    for content_type in [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("application/octet-stream")] {
+    for content_type in
+        [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("application/octet-stream")]
+    {
         let (text, wanted) = (r#"{"a":"b&c=d","password":"p&q=1"}"#, r#"{"a":"b&c=d","password":"«p&q=1»"}"#);
         assert_eq!(body(text, content_type), expected(wanted), "{content_type:?}");
     }
@@ -268,7 +296,10 @@ fn form_bodies() {
     const FORM: Option<&str> = Some("Application/X-WWW-Form-Urlencoded; charset=utf-8");
     let cases = [
         ("user=u&password=a%26b&x=1", "user=u&password=«a&b»&x=1"),
-        ("grant_type=authorization_code&code=c&client_secret=s", "grant_type=authorization_code&code=«c»&client_secret=«s»"),
+        (
+            "grant_type=authorization_code&code=c&client_secret=s",
+            "grant_type=authorization_code&code=«c»&client_secret=«s»",
+        ),
         ("pass%77ord=x", "pass%77ord=«x»"),
         ("password=cut%2", "password=«cut%2»"),
         ("payload={\"token\":\"x\"}&y=1", "payload={\"token\":\"«x»\"}&y=1"),
@@ -322,7 +353,8 @@ fn a_redacted_body_keeps_to_the_limit() {
 
 #[test]
 fn every_place_of_an_exchange() {
-    let mut request = sample::request("POST", "/?token=s3cr3t", &[("Authorization", "s3cr3t")], b"{\"token\":\"s3cr3t\"}");
+    let mut request =
+        sample::request("POST", "/?token=s3cr3t", &[("Authorization", "s3cr3t")], b"{\"token\":\"s3cr3t\"}");
     request.trailers = sample::headers(&[("X-Secret", "s3cr3t")]);
     let response = sample::response(200, &[("Set-Cookie", "a=s3cr3t")], b"password=s3cr3t");
     let line = sample::line(sample::exchange(Some(request), Some(response)));
@@ -343,7 +375,9 @@ fn binary_bodies_stay() {
 /// A body made to be slow: each colon's key search is bounded, each value is passed once.
 #[test]
 fn hostile_bodies_take_linear_time() {
-    for pattern in ["\":", "\\\":", "\"token\":[", "\"token\":{\"", ":", "\\\\\\\":", "token:\"", "%25", "a=%7B", "://@", "=;"] {
+    for pattern in
+        ["\":", "\\\":", "\"token\":[", "\"token\":{\"", ":", "\\\\\\\":", "token:\"", "%25", "a=%7B", "://@", "=;"]
+    {
         let text = pattern.repeat(64 * 1024 / pattern.len());
         let start = std::time::Instant::now();
         let _ = body(&text, None);
