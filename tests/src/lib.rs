@@ -1,1 +1,3 @@
 //! The harness that every test shares.
+
+pub mod live;
