@@ -10,6 +10,9 @@ use super::{
     types::Type,
 };
 
+/// Shown to those whose name is like none.
+const COMMON: &str = "protocol, method, path, url, status_code, elapsed_time, src.ip, dst.ip, dst.port, timestamp";
+
 impl Checker<'_> {
     /// `method`, `dst.pod.namespace`, `local_labels.app`, a macro's variable.
     pub(super) fn name(&mut self, expr: &IdedExpr) -> Result<Typed, FilterError> {
@@ -55,9 +58,9 @@ impl Checker<'_> {
 
     fn unknown(&self, expr: &IdedExpr, name: &str) -> FilterError {
         let at = path_start(expr);
-        let hint = match fields::nearest(name) {
-            near if !near.is_empty() => did_you_mean(&near),
-            _ => String::new(),
+        let hint = match fields::nearest(name).as_slice() {
+            [] => format!("; none is like it, some are {COMMON}"),
+            near => did_you_mean(near),
         };
         // `method == GET`
         let text = !name.contains('.') && name.chars().all(|c| c.is_ascii_uppercase());
