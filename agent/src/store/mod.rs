@@ -7,7 +7,6 @@
 //! **Merging** joins small neighbours, so that a quiet node holds a few thousand segments and not one a publication;
 //! rows keep their numbers, so positions and cursors outlive it.
 
-mod memory;
 mod ring;
 mod segment;
 mod snapshot;
