@@ -37,7 +37,9 @@ pub fn run(args: &[String]) -> Result<ExitCode> {
         Rights::Sudo => by_sudo(&binary),
     };
     agent.arg("agent").args(flags);
-    let token_file = match given(flags, "--token-file", "TAPWIRE_TOKEN_FILE") {
+    let given_file = given(flags, "--token-file", "TAPWIRE_TOKEN_FILE");
+    let usual_token_file = given_file.is_none();
+    let token_file = match given_file {
         Some(file) => std::path::absolute(file)?,
         None => {
             let file = token::make()?;
@@ -46,7 +48,7 @@ pub fn run(args: &[String]) -> Result<ExitCode> {
         }
     };
     let listen = given(flags, "--listen", "TAPWIRE_LISTEN").unwrap_or_else(|| DEFAULT_LISTEN.to_owned());
-    let transcript = transcript::Transcript { binary, listen, token_file };
+    let transcript = transcript::Transcript { binary, listen, token_file, usual_token_file };
     child::supervise(agent, rights, transcript)
 }
 

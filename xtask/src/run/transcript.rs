@@ -9,6 +9,8 @@ pub struct Transcript {
     pub binary: PathBuf,
     pub listen: String,
     pub token_file: PathBuf,
+    /// Clients of this user look there anyway.
+    pub usual_token_file: bool,
 }
 
 /// The example's server takes the first free port from here on.
@@ -25,11 +27,14 @@ impl Transcript {
 
     fn text(&self, port: u16, token: &str) -> String {
         let tapwire = self.binary.display();
-        let mut agent = String::new();
-        if self.listen != DEFAULT_LISTEN {
-            let _ = write!(agent, " --agent http://{}", self.listen);
-        }
         let (listen, token_file) = (&self.listen, self.token_file.display());
+        let mut agent = String::new();
+        if listen != DEFAULT_LISTEN {
+            let _ = write!(agent, " --agent http://{listen}");
+        }
+        if !self.usual_token_file {
+            let _ = write!(agent, " --token-file {token_file}");
+        }
         format!(
             r#"
 Capturing. In a second terminal:
@@ -42,7 +47,7 @@ Capturing. In a second terminal:
 
 2. see it
 
-   {tapwire} calls --kfl 'dst.port == {port}'{agent} --token-file {token_file}
+   {tapwire} calls --kfl 'dst.port == {port}'{agent}
 
 3. add it to an assistant, by stdio
 
@@ -68,16 +73,24 @@ fn free_port() -> u16 {
 mod tests {
     use super::*;
 
+    fn at(listen: &str, usual_token_file: bool) -> String {
+        let (binary, token_file) =
+            ("/home/you/tapwire/target/release/tapwire".into(), "/home/you/.local/state/tapwire/token".into());
+        let transcript = Transcript { binary, listen: listen.to_owned(), token_file, usual_token_file };
+        transcript.text(FIRST_PORT, "<the word in /home/you/.local/state/tapwire/token>")
+    }
+
     #[test]
     fn names_the_agent_only_where_it_is_elsewhere() {
-        let at = |listen: &str| {
-            Transcript { binary: "/x/tapwire".into(), listen: listen.to_owned(), token_file: "/t/token".into() }
-                .text(8000, "T")
-        };
-        assert!(at(DEFAULT_LISTEN).contains("/x/tapwire calls --kfl 'dst.port == 8000' --token-file /t/token\n"));
-        assert!(at("127.0.0.1:9").contains("--agent http://127.0.0.1:9 --token-file /t/token\n"));
-        assert!(
-            at("127.0.0.1:9").contains(r#""url": "http://127.0.0.1:9/mcp", "headers": {"Authorization": "Bearer T"}"#)
-        );
+        assert!(at(DEFAULT_LISTEN, true).contains("/tapwire calls --kfl 'dst.port == 8000'\n"));
+        let elsewhere = at("127.0.0.1:9", false);
+        assert!(elsewhere.contains(" --agent http://127.0.0.1:9 --token-file /home/you/.local/state/tapwire/token\n"));
+        assert!(elsewhere.contains(r#""url": "http://127.0.0.1:9/mcp""#));
+    }
+
+    #[test]
+    fn the_readme_shows_it() {
+        let readme = include_str!("../../../README.md");
+        assert!(readme.contains(at(DEFAULT_LISTEN, true).trim()), "the README's transcript is another one");
     }
 }
