@@ -2,7 +2,12 @@
 
 use std::net::SocketAddr;
 
-use crate::{capture::{CaptureSource, JoinKey}, dissect::Exchange, flow::Views, time::Time};
+use crate::{
+    capture::{CaptureSource, JoinKey},
+    dissect::Exchange,
+    flow::Views,
+    time::Time,
+};
 
 /// One call, as `interfaces` shows it. Built by `Record::new`, which redacts; never changed afterwards: what comes
 /// later is a new revision under the same id.
