@@ -37,7 +37,7 @@ impl<'s> Checker<'s> {
         vec![format!("not collected by this build, so never present: {}", names.join(", "))]
     }
 
-    pub(super) fn error(&self, at: &IdedExpr, message: impl Into<String>) -> FilterError {
+    pub(super) fn error(&self, at: &IdedExpr, message: impl AsRef<str>) -> FilterError {
         let byte = self.positions.offset_for(at.id).map_or(0, |(start, _)| start as usize);
         FilterError::at(self.source, byte, message)
     }

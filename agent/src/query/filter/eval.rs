@@ -178,7 +178,7 @@ impl<'a> Row<'a> {
     }
 
     fn field(&mut self, field: &super::fields::CatalogueField) -> Result<Val<'a>, Failure> {
-        let value = Val::from((field.get)(self.record));
+        let value = Val::from(field.get(self.record));
         if let Val::List(_) | Val::Map(_) = value {
             self.spend(length(&value) as u32)?;
         }

@@ -43,7 +43,13 @@ mod stand_in {
         pub name: &'static str,
         pub kind: Kind,
         pub collected: bool,
-        pub get: for<'a> fn(&'a Record) -> Value<'a>,
+        get: for<'a> fn(&'a Record) -> Value<'a>,
+    }
+
+    impl CatalogueField {
+        pub fn get<'a>(&self, record: &'a Record) -> Value<'a> {
+            (self.get)(record)
+        }
     }
 
     pub(super) fn field(name: &str) -> Option<&'static CatalogueField> {
