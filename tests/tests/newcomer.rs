@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tapwire_tests::live::{Dir, free_port, is_root, mcp, script, skip, wait_until};
+use tapwire_tests::live::{Dir, free_port, mcp, needs_root, script, skip, wait_until};
 
 /// A release build on two cores, where none of its parts is there yet.
 const BUILD: Duration = Duration::from_secs(25 * 60);
@@ -203,8 +203,8 @@ fn block(text: &str, heading: &str) -> String {
 #[test]
 fn a_newcomer_clones_runs_and_asks() {
     const TEST: &str = "a_newcomer_clones_runs_and_asks";
-    if !is_root() {
-        return skip(TEST, "needs root, to make a user");
+    if needs_root(TEST) {
+        return;
     }
     let Some(python) = mcp() else {
         return skip(TEST, "the Python package mcp is not installed; cargo xtask test installs it");

@@ -67,3 +67,19 @@ pub fn command(target: &str, seconds: u64) -> Command {
     command.env("RUSTC_BOOTSTRAP", "1");
     command
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_target_is_built() {
+        let manifest = include_str!("../../tests/fuzz/Cargo.toml");
+        let targets = super::targets().unwrap_or_else(|error| panic!("{error:#}"));
+        assert!(!targets.is_empty());
+        for target in targets {
+            assert!(
+                manifest.contains(&format!("path = \"fuzz_targets/{target}.rs\"")),
+                "{target} is not in its Cargo.toml"
+            );
+        }
+    }
+}
