@@ -118,6 +118,11 @@ impl Merge {
         std::mem::take(&mut self.notes)
     }
 
+    /// Packets may come as somebody writes them: who reads should not wait for more before it goes on.
+    pub fn live(&self) -> bool {
+        self.open.iter().any(|open| !open.reader.again())
+    }
+
     pub fn paths(&self) -> &[PathBuf] {
         &self.paths
     }
