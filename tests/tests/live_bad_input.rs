@@ -95,13 +95,10 @@ fn unknown_flags_and_absurd_limits() {
         &["frobnicate"],
     ] {
         let output = run(Command::new(tapwire()).args(args));
+        assert_refused(&output, WRONG_USAGE, &["tapwire: "]);
         let text = stderr(&output);
-        assert_eq!(output.status.code(), WRONG_USAGE, "{args:?}: {text}");
-        assert!(text.starts_with("error: "), "{args:?}: {text}");
-        let named =
-            args.iter().skip(1).chain(&args[..1]).any(|arg| text.lines().next().is_some_and(|line| line.contains(arg)));
-        assert!(named || args.len() == 1, "{args:?}: {text}");
-        assert!(output.stdout.is_empty());
+        let named = args.iter().any(|arg| text.contains(arg)) || text.contains("<FILE>");
+        assert!(named, "{args:?}: {text}");
     }
 }
 
