@@ -1,3 +1,6 @@
 //! The harness that every test shares.
 
+pub mod corpus;
 pub mod live;
+pub mod made;
+pub mod talk;
