@@ -66,7 +66,7 @@ impl<T> FlowTable<T> {
         if let Some(entry) = self.slots[slot as usize].as_mut() {
             entry.views.searches = SEARCHES;
         }
-        self.note_opening(slot, tcp);
+        self.note_first(slot, tcp);
         let to_server = (direction == Direction::ToServer) == view.egress;
         self.attach(Place { slot, to_server }, packet, view, &own);
         self.known(slot, direction, packet, tcp, view, counters)
@@ -254,6 +254,9 @@ impl<T> FlowTable<T> {
         }
         entry.views.join();
         entry.name_ends();
+        if let Some(connection) = entry.connection() {
+            connection.note_sender(free);
+        }
         self.index.cookies.insert(cookie, Place { slot: older, to_server });
         let here = if younger == place.slot { to_server } else { place.to_server };
         Some(Place { slot: older, to_server: here })
@@ -272,6 +275,9 @@ impl<T> FlowTable<T> {
         }
         entry.views.join();
         entry.name_ends();
+        if let Some(connection) = entry.connection() {
+            connection.note_sender(side);
+        }
         self.index.cookies.insert(view.cookie, place);
         for tuple in [&packet.header, own] {
             let (key, low) = Key::new(Domain::NodeTcp, tuple);
@@ -302,7 +308,7 @@ impl<T> FlowTable<T> {
             None if tcp.flags.syn() => {
                 let direction = first_direction(tcp, &packet.header);
                 let slot = self.create(packet, direction, Kind::Tcp(Connection::new()), counters, open, each);
-                self.note_opening(slot, tcp);
+                self.note_first(slot, tcp);
                 (slot, direction)
             }
             None => return None,
@@ -325,8 +331,11 @@ impl<T> FlowTable<T> {
         (!again || tcp.flags.rst()).then_some((slot, direction))
     }
 
-    /// Lets the packets of a handshake that pass elsewhere on this node find the flow.
-    fn note_opening(&mut self, slot: u32, tcp: &TcpHeader) {
+    /// Notes what a flow's first packet on a node tells; lets those of its handshake that pass elsewhere find it.
+    fn note_first(&mut self, slot: u32, tcp: &TcpHeader) {
+        if let Some(connection) = self.slots[slot as usize].as_mut().and_then(Slot::connection) {
+            connection.note_live();
+        }
         if tcp.flags.syn() {
             let isn = if tcp.flags.ack() { tcp.ack.wrapping_sub(1) } else { tcp.seq };
             self.index.opening.insert(isn, slot);
@@ -337,10 +346,11 @@ impl<T> FlowTable<T> {
     /// whatever else is seen of it. False: nothing is known of such a stream.
     pub fn lost(&mut self, cookie: u64, egress: bool, end: u32) -> bool {
         let Some(&place) = self.index.cookies.get(&cookie) else { return false };
-        match self.slots[place.slot as usize].as_mut().map(|entry| &mut entry.kind) {
-            Some(Kind::Tcp(connection)) => connection.went_on_to(place.direction(egress), end),
-            Some(Kind::Udp { .. }) | None => false,
-        }
+        let Some(entry) = self.slots[place.slot as usize].as_mut() else { return false };
+        let last = entry.flow.last;
+        let told = entry.connection().is_some_and(|connection| connection.went_on_to(place.direction(egress), end));
+        self.note_waiting(place.slot, last);
+        told
     }
 
     /// The kernel says that a socket's connection is the agent's own: forgets it without a trace, and what still comes

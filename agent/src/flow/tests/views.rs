@@ -332,8 +332,29 @@ fn what_a_socket_sends_is_believed_beyond_any_window() {
         rig.send(CALLER.sends(client(0).ack(of_server(0)).data(b"ask")));
         rig.send(CALLER.sends(client(3_u32.wrapping_add(jump)).ack(of_server(0)).data(b"x")));
         rig.expire_after(rig.limits.gap_nanos);
-        rig.expect(ToServer, &[bytes(b"ask"), lost(jump.into()), bytes(b"x")]);
+        rig.expect(ToServer, &[bytes(b"ask"), Got::Gap(jump.into(), Reason::RingFull), bytes(b"x")]);
     }
+}
+
+#[test]
+fn what_the_kernel_could_not_report_is_lost_for_that_reason() {
+    let mut rig = Rig::new();
+    rig.send(TAKER.receives(client(0).ack(of_server(0)).data(b"ask")));
+    assert!(rig.table.lost(TAKER.cookie, false, of_client(10)));
+    assert!(!rig.table.lost(77, false, of_client(10)));
+    rig.expire_after(rig.limits.reorder_nanos);
+    rig.expire_after(rig.limits.reorder_nanos);
+    rig.expect(ToServer, &[bytes(b"ask"), Got::Gap(7, Reason::RingFull)]);
+}
+
+#[test]
+fn what_never_arrived_at_this_node_was_not_captured() {
+    let mut rig = Rig::new();
+    rig.send(TAKER.receives(client(0).ack(of_server(0)).data(b"ask")));
+    rig.send(TAKER.receives(client(5).ack(of_server(0)).data(b"more")));
+    rig.send(TAKER.receives(client(5).ack(of_server(0)).data(b"more")));
+    rig.finish();
+    rig.expect(ToServer, &[bytes(b"ask"), lost(2), bytes(b"more"), Got::End(Ending::Expired)]);
 }
 
 #[test]
