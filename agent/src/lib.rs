@@ -17,6 +17,7 @@ pub mod kernel;
 pub mod query;
 pub mod record;
 pub mod shard;
+pub mod read;
 pub mod store;
 
 pub mod mcp;
