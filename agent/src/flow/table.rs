@@ -113,6 +113,17 @@ impl<T> FlowTable<T> {
         self.held
     }
 
+    /// Time of the oldest segment that waits for bytes before it: what it holds may begin a message.
+    pub fn oldest_held(&self) -> Option<Time> {
+        if self.held == 0 {
+            return None;
+        }
+        self.slots.iter().flatten().filter_map(|slot| match &slot.kind {
+            Kind::Tcp(connection) => connection.oldest_held(),
+            Kind::Udp { .. } => None,
+        }).min()
+    }
+
     /// Flows dropped to make room for others, before they ended.
     pub fn evicted(&self) -> u64 {
         self.evicted

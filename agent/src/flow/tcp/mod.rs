@@ -321,6 +321,11 @@ impl Connection {
         self.halves.iter().any(Half::lacks)
     }
 
+    /// Time of the oldest segment that waits.
+    pub(super) fn oldest_held(&self) -> Option<Time> {
+        self.halves.iter().filter_map(Half::oldest_held).min()
+    }
+
     /// Memory for what waits.
     pub(super) fn held(&self) -> usize {
         self.halves.iter().map(Half::held).sum()
