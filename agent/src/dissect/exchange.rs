@@ -135,6 +135,14 @@ impl Headers {
         self.entries.capacity()
     }
 
+    /// Gives back the slack when there is more than `least` of it, and more than an eighth.
+    pub fn shrink(&mut self, least: usize) {
+        let slack = self.entries.capacity() - self.entries.len();
+        if slack > least && slack > self.entries.capacity() / 8 {
+            self.entries.shrink_to_fit();
+        }
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         let mut rest = self.entries.as_slice();
         std::iter::from_fn(move || {
