@@ -6,9 +6,9 @@ use super::*;
 use crate::{
     capture::CaptureSource,
     dissect::{
-        Body, Dissector, Exchange, Head, Headers, HttpRequest, HttpResponse, Incomplete, Match, Message, Protocol,
+        Body, Exchange, Head, Headers, HttpRequest, HttpResponse, Incomplete, Message, PROTOCOLS, Protocol,
     },
-    flow::{Protocol4, Views},
+    flow::Views,
     record::RecordId,
 };
 
