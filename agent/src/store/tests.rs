@@ -5,9 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::{
     capture::CaptureSource,
-    dissect::{
-        Body, Exchange, Head, Headers, HttpRequest, HttpResponse, Incomplete, Message, PROTOCOLS, Protocol,
-    },
+    dissect::{Body, Exchange, Head, Headers, HttpRequest, HttpResponse, Incomplete, Message, PROTOCOLS, Protocol},
     flow::Views,
     record::RecordId,
 };
