@@ -113,6 +113,17 @@ impl<T> FlowTable<T> {
         self.held
     }
 
+    /// Time of the oldest segment that waits for bytes before it: what it holds may begin a message.
+    pub fn oldest_held(&self) -> Option<Time> {
+        if self.held == 0 {
+            return None;
+        }
+        self.slots.iter().flatten().filter_map(|slot| match &slot.kind {
+            Kind::Tcp(connection) => connection.oldest_held(),
+            Kind::Udp { .. } => None,
+        }).min()
+    }
+
     /// Flows dropped to make room for others, before they ended.
     pub fn evicted(&self) -> u64 {
         self.evicted
@@ -150,9 +161,7 @@ impl<T> FlowTable<T> {
     /// Whether a SYN ends the flow that was there, because it opens another connection.
     pub(super) fn is_another(&self, slot: u32, direction: Direction, packet: &Packet<'_>, tcp: &TcpHeader) -> bool {
         match self.slots[slot as usize].as_ref().map(|entry| &entry.kind) {
-            Some(Kind::Tcp(connection)) => {
-                connection.is_another(&Segment { direction, trusted: false, tcp, packet })
-            }
+            Some(Kind::Tcp(connection)) => connection.is_another(&Segment { direction, trusted: false, tcp, packet }),
             Some(Kind::Udp { .. }) | None => true,
         }
     }
@@ -179,7 +188,8 @@ impl<T> FlowTable<T> {
             }
         };
         let direction = place.direction(low);
-        let Some(Slot { flow, kind: Kind::Udp { sent }, missing, .. }) = self.slots[place.slot as usize].as_mut() else {
+        let Some(Slot { flow, kind: Kind::Udp { sent }, missing, .. }) = self.slots[place.slot as usize].as_mut()
+        else {
             return;
         };
         if !udp::counts(packet, direction, sent) {
@@ -215,8 +225,9 @@ impl<T> FlowTable<T> {
             self.touch(slot);
             return;
         }
-        let verdict =
-            connection.segment(&segment, &self.waits, &mut |direction, piece| deliver(flow, missing, direction, piece, counters, each));
+        let verdict = connection.segment(&segment, &self.waits, &mut |direction, piece| {
+            deliver(flow, missing, direction, piece, counters, each)
+        });
         match verdict {
             Verdict::Taken if tcp.flags.syn() => flow.mid_stream = false,
             Verdict::Taken => {}
@@ -305,6 +316,14 @@ pub(super) fn deliver<T>(
     counters: &mut Counters,
     each: &mut impl Each<T>,
 ) {
+    let mut piece = piece;
+    // The kernel makes an event of each packet, so what never came found no room in the ring.
+    if let Piece::Gap { reason, .. } = &mut piece
+        && flow.source == CaptureSource::Ebpf
+        && *reason == Reason::NotCaptured
+    {
+        *reason = Reason::RingFull;
+    }
     flow.bytes[direction as usize] += piece.len();
     if let Piece::Gap { bytes, .. } | Piece::Skip { bytes, .. } = piece {
         *missing += bytes;

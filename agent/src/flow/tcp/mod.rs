@@ -246,7 +246,8 @@ impl Connection {
         } else if half.is_known() {
             let offset = half.offset(tcp.seq);
             // Where the capture lacks bytes, the receiver may be anywhere in the window.
-            let lacks = half.lacks() && (half.next as i64..=half.next.max(half.acked) as i64 + window).contains(&offset);
+            let lacks =
+                half.lacks() && (half.next as i64..=half.next.max(half.acked) as i64 + window).contains(&offset);
             half.expects(offset) || lacks
         } else if other.isn.is_some() {
             // Refuses a connection: it must acknowledge the SYN (tcp_rcv_synsent_state_process).
@@ -260,6 +261,20 @@ impl Connection {
         self.acknowledge(segment);
         self.finish(Ending::Reset, Reason::NotCaptured, packet.time, sink);
         Verdict::Taken
+    }
+
+    /// Bytes up to this sequence number were sent, seen or not. False when the direction's numbers are not known.
+    pub(in crate::flow) fn went_on_to(&mut self, direction: Direction, end: u32) -> bool {
+        let half = &mut self.halves[direction as usize];
+        if !half.is_known() {
+            return false;
+        }
+        let offset = half.offset(end);
+        if offset > 0 {
+            half.acknowledge(offset.unsigned_abs());
+        }
+        self.busy = true;
+        true
     }
 
     /// Gives up what was waited for long enough.
@@ -293,6 +308,11 @@ impl Connection {
     /// Waits for missing bytes, so that it has to be looked after.
     pub(super) fn lacks(&self) -> bool {
         self.halves.iter().any(Half::lacks)
+    }
+
+    /// Time of the oldest segment that waits.
+    pub(super) fn oldest_held(&self) -> Option<Time> {
+        self.halves.iter().filter_map(Half::oldest_held).min()
     }
 
     /// Memory for what waits.
