@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use tapwire_tests::live::{Agent, Dir, Process, is_root, skip, tapwire};
+use tapwire_tests::live::{Agent, Dir, Process, needs_root, tapwire};
 
 const FAILED: Option<i32> = Some(1);
 const WRONG_USAGE: Option<i32> = Some(2);
@@ -36,8 +36,8 @@ fn assert_refused(output: &Output, code: Option<i32>, words: &[&str]) {
 
 #[test]
 fn a_port_in_use() {
-    if !is_root() {
-        return skip("a_port_in_use", "needs root");
+    if needs_root("a_port_in_use") {
+        return;
     }
     let dir = Dir::new();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap_or_else(|error| panic!("{error}"));
@@ -49,8 +49,8 @@ fn a_port_in_use() {
 
 #[test]
 fn no_cgroup2() {
-    if !is_root() {
-        return skip("no_cgroup2", "needs root");
+    if needs_root("no_cgroup2") {
+        return;
     }
     let dir = Dir::new();
     for cgroup in ["/nonexistent", "/tmp"] {
@@ -62,8 +62,8 @@ fn no_cgroup2() {
 
 #[test]
 fn no_root() {
-    if !is_root() {
-        return skip("no_root", "needs root, to become nobody");
+    if needs_root("no_root") {
+        return;
     }
     let dir = Dir::new();
     let binary = dir.file("tapwire");
@@ -95,13 +95,10 @@ fn unknown_flags_and_absurd_limits() {
         &["frobnicate"],
     ] {
         let output = run(Command::new(tapwire()).args(args));
+        assert_refused(&output, WRONG_USAGE, &["tapwire: "]);
         let text = stderr(&output);
-        assert_eq!(output.status.code(), WRONG_USAGE, "{args:?}: {text}");
-        assert!(text.starts_with("error: "), "{args:?}: {text}");
-        let named =
-            args.iter().skip(1).chain(&args[..1]).any(|arg| text.lines().next().is_some_and(|line| line.contains(arg)));
-        assert!(named || args.len() == 1, "{args:?}: {text}");
-        assert!(output.stdout.is_empty());
+        let named = args.iter().any(|arg| text.contains(arg)) || text.contains("<FILE>");
+        assert!(named, "{args:?}: {text}");
     }
 }
 
@@ -122,8 +119,8 @@ fn no_agent_to_ask() {
 
 #[test]
 fn tokens_and_filters() {
-    if !is_root() {
-        return skip("tokens_and_filters", "needs root");
+    if needs_root("tokens_and_filters") {
+        return;
     }
     let agent = Agent::start(&[]);
     let url = format!("http://{}", agent.address);
@@ -153,8 +150,8 @@ fn tokens_and_filters() {
 
 #[test]
 fn http_without_rights() {
-    if !is_root() {
-        return skip("http_without_rights", "needs root");
+    if needs_root("http_without_rights") {
+        return;
     }
     let agent = Agent::start(&[]);
     let bearer = format!("Authorization: Bearer {}", agent.token());
@@ -208,8 +205,8 @@ fn files_that_are_no_captures() {
 
 #[test]
 fn a_follower_that_goes_away_harms_nobody() {
-    if !is_root() {
-        return skip("a_follower_that_goes_away_harms_nobody", "needs root");
+    if needs_root("a_follower_that_goes_away_harms_nobody") {
+        return;
     }
     let agent = Agent::start(&[]);
     for _ in 0..3 {

@@ -7,14 +7,13 @@ use std::{
 };
 
 use serde_json::Value;
-use tapwire_tests::live::{Agent, Nginx, is_root, mcp, run_script, skip, tapwire};
+use tapwire_tests::live::{Agent, Nginx, PLACES, mcp, needs_root, run_script, skip, tapwire};
 
 /// The most that an answer may hold: 24 KiB.
 const BUDGET: usize = 24 << 10;
 
 fn python(test: &str) -> Option<PathBuf> {
-    if !is_root() {
-        skip(test, "needs root");
+    if needs_root(test) {
         return None;
     }
     let python = mcp();
@@ -94,8 +93,6 @@ fn check(text: &str, kfl: &str) -> Value {
     );
     answers
 }
-
-const PLACES: &str = r#"location /ok/ { return 200 "hello $uri\n"; } location /missing/ { return 404 "nothing\n"; }"#;
 
 #[test]
 fn an_assistant_asks_by_http() {

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tapwire_tests::live::{Dir, free_port, is_root, mcp, script, skip, wait_until};
+use tapwire_tests::live::{Dir, free_port, mcp, needs_root, script, skip, wait_until};
 
 /// A release build on two cores, where none of its parts is there yet.
 const BUILD: Duration = Duration::from_secs(25 * 60);
@@ -49,22 +49,16 @@ impl User {
 
     /// rustup as root has it, where the newcomer can read it; what cargo downloaded, as a copy of its own.
     fn with_toolchain(mut self) -> Self {
-        let variable = |name: &str, folder: &str| {
-            std::env::var_os(name)
-                .map_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(folder), PathBuf::from)
-        };
-        let (rustup, cargo) = (variable("RUSTUP_HOME", ".rustup"), variable("CARGO_HOME", ".cargo"));
         let seen = self.dir.file("rustup");
         let seen_at = seen.display();
-        sh(&format!(
-            "mkdir {seen_at} && mount --bind {0} {seen_at} && mount -o remount,bind,ro {seen_at}",
-            rustup.display()
-        ));
+        sh(&format!("mkdir {seen_at} && mount --bind {0} {seen_at}", rustup_home().display()));
+        sh(&format!("mount -o remount,bind,ro {seen_at}"));
         self.mounts.push(seen);
-        let home = self.home.display();
+        let (home, cargo) = (self.home.display(), cargo_home());
         sh(&format!("mkdir -p {home}/.cargo && cp -a {0}/bin {home}/.cargo/bin", cargo.display()));
-        sh(&format!("[ ! -d {0}/registry ] || cp -a {0}/registry {home}/.cargo/", cargo.display()));
-        sh(&format!("[ ! -f {0}/config.toml ] || cp {0}/config.toml {home}/.cargo/", cargo.display()));
+        for part in ["registry", "config.toml"] {
+            sh(&format!("[ ! -e {0}/{part} ] || cp -a {0}/{part} {home}/.cargo/", cargo.display()));
+        }
         self.own();
         self
     }
@@ -100,28 +94,59 @@ impl User {
         let _ = fs::set_permissions(&self.sudoers, fs::Permissions::from_mode(0o440));
     }
 
-    /// A command of the user, as after a fresh login.
+    /// A command of the user, as after a fresh login. It sees its own cargo folder, and rustup's, in the places where
+    /// root has them: cargo takes what was built already for its own only while these paths are the same. The view is a
+    /// mount namespace of the command's own.
     fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
-        let mut command = Command::new("setpriv");
-        let (home, rustup) = (self.home.display(), self.dir.file("rustup"));
-        command.args(["--reuid", &self.name, "--regid", &self.name, "--init-groups", "--reset-env", "--"]);
-        command.arg("env").arg(format!("PATH={home}/.cargo/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"));
-        command.arg(format!("RUSTUP_HOME={}", rustup.display()));
-        // How this machine reaches the registries is not the newcomer's doing.
-        for (name, value) in std::env::vars() {
-            if ["SSL_CERT_FILE", "SSL_CERT_DIR"].contains(&name.as_str())
-                || name.to_ascii_lowercase().ends_with("_proxy")
-                || name.starts_with("CARGO_HTTP_")
-                || name.starts_with("CARGO_REGISTR")
-                || name.starts_with("CARGO_SOURCE_")
-                || name.starts_with("CARGO_NET_")
-            {
-                command.arg(format!("{name}={value}"));
+        let (rustup, cargo) = (rustup_home(), cargo_home());
+        let mut view = String::from("set -e; ");
+        for folder in [&rustup, &cargo] {
+            if let Some(private) = private_part(folder) {
+                view.push_str(&format!(
+                    "mountpoint -q {0} || mount -t tmpfs -o mode=755 none {0}; ",
+                    private.display()
+                ));
             }
+            view.push_str(&format!("mkdir -p {}; ", folder.display()));
+        }
+        view.push_str(&format!("mount --bind {} {}; ", self.dir.file("rustup").display(), rustup.display()));
+        view.push_str(&format!("mount --bind {}/.cargo {}; exec \"$@\"", self.home.display(), cargo.display()));
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", &view, "sh"]);
+        command.args(["setpriv", "--reuid", &self.name, "--regid", &self.name, "--init-groups", "--reset-env", "--"]);
+        command.arg("env").arg(format!("PATH={}/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", cargo.display()));
+        command.arg(format!("RUSTUP_HOME={}", rustup.display())).arg(format!("CARGO_HOME={}", cargo.display()));
+        // How this machine reaches the registries is not the newcomer's doing.
+        for (name, value) in std::env::vars().filter(|(name, _)| NETWORK.iter().any(|part| name.contains(part))) {
+            command.arg(format!("{name}={value}"));
         }
         command.arg(program).current_dir(&self.home);
         command
     }
+}
+
+/// Parts of the names of variables that say how a machine reaches the network.
+const NETWORK: [&str; 7] =
+    ["SSL_CERT", "_PROXY", "_proxy", "CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTR", "CARGO_SOURCE_"];
+
+fn home_of(variable: &str, folder: &str) -> PathBuf {
+    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(folder);
+    std::env::var_os(variable).map_or_else(home, PathBuf::from)
+}
+
+fn rustup_home() -> PathBuf {
+    home_of("RUSTUP_HOME", ".rustup")
+}
+
+fn cargo_home() -> PathBuf {
+    home_of("CARGO_HOME", ".cargo")
+}
+
+/// The folder on the way that others may not enter, such as /root.
+fn private_part(path: &Path) -> Option<&Path> {
+    let mut parts: Vec<&Path> = path.ancestors().collect();
+    parts.reverse();
+    parts.into_iter().find(|part| fs::metadata(part).is_ok_and(|part| part.permissions().mode() & 0o001 == 0))
 }
 
 impl Drop for User {
@@ -203,8 +228,8 @@ fn block(text: &str, heading: &str) -> String {
 #[test]
 fn a_newcomer_clones_runs_and_asks() {
     const TEST: &str = "a_newcomer_clones_runs_and_asks";
-    if !is_root() {
-        return skip(TEST, "needs root, to make a user");
+    if needs_root(TEST) {
+        return;
     }
     let Some(python) = mcp() else {
         return skip(TEST, "the Python package mcp is not installed; cargo xtask test installs it");

@@ -49,6 +49,9 @@ pub fn prepare() -> Result<()> {
     tools::cargo_fuzz()
 }
 
+/// Folders of the corpus whose files a target starts from.
+const SEEDS: [(&str, &[&str]); 1] = [("pcap", &["http", "http1", "made", "tcp"])];
+
 /// One target for so long. A crash leaves its input in tests/fuzz/artifacts.
 pub fn command(target: &str, seconds: u64) -> Command {
     let mut command = host::cargo();
@@ -57,13 +60,27 @@ pub fn command(target: &str, seconds: u64) -> Command {
     let corpus = host::root().join("tests/fuzz/corpus").join(target);
     let _ = std::fs::create_dir_all(&corpus);
     command.arg(corpus);
-    let seeds = host::root().join("tests/fuzz/seeds").join(target);
-    if seeds.is_dir() {
-        command.arg(seeds);
-    }
+    let seeds = SEEDS.iter().filter(|(of, _)| *of == target).flat_map(|(_, folders)| *folders);
+    command.args(seeds.map(|folder| host::root().join("tests/corpus").join(folder)));
     // One input may take 10 s under the sanitizer on a busy machine; none may need a gigabyte.
     command.args(["--", "-timeout=10", "-rss_limit_mb=1024", "-print_final_stats=1"]);
     command.arg(format!("-max_total_time={seconds}"));
     command.env("RUSTC_BOOTSTRAP", "1");
     command
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_target_is_built() {
+        let manifest = include_str!("../../tests/fuzz/Cargo.toml");
+        let targets = super::targets().unwrap_or_else(|error| panic!("{error:#}"));
+        assert!(!targets.is_empty());
+        for target in targets {
+            assert!(
+                manifest.contains(&format!("path = \"fuzz_targets/{target}.rs\"")),
+                "{target} is not in its Cargo.toml"
+            );
+        }
+    }
 }

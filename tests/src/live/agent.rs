@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::{Dir, Process, free_port, wait_until};
+use super::{Dir, Process, free_port, json_lines, wait_until};
 
 /// Long enough for a machine that is busy with other tests.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -92,7 +92,7 @@ impl Agent {
     /// The calls that match a filter.
     pub fn calls(&self, kfl: &str) -> Vec<Value> {
         let lines = self.answer(&["calls", "--kfl", kfl, "--limit", "100000", "-o", "jsonl"]);
-        lines.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+        json_lines(&lines)
     }
 
     /// The calls that match a filter once there are `count` with an answer, and no more coming.

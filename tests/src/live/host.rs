@@ -22,6 +22,14 @@ pub fn skip(test: &str, why: &str) {
     let _ = writeln!(std::io::stdout(), "\nskipped: {why} ({test})");
 }
 
+/// Whether a test that needs root's rights cannot run here, which it then says.
+pub fn needs_root(test: &str) -> bool {
+    if !is_root() {
+        skip(test, "needs root");
+    }
+    !is_root()
+}
+
 /// Distinguishes what one test process makes.
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 

@@ -9,6 +9,6 @@ mod python;
 mod servers;
 
 pub use agent::{Agent, PATIENCE, calls_by, tapwire};
-pub use host::{Dir, Netns, Process, free_port, is_root, skip, wait_until};
-pub use python::{mcp, run_script, script};
-pub use servers::{Nginx, Server};
+pub use host::{Dir, Netns, Process, free_port, is_root, needs_root, skip, wait_until};
+pub use python::{PYTHON, client, json_lines, mcp, run_script, script};
+pub use servers::{Nginx, PLACES, Server};

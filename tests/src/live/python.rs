@@ -5,6 +5,21 @@ use std::{
     process::{Command, Output},
 };
 
+use serde_json::Value;
+
+/// The system's, which every user can run.
+pub const PYTHON: &str = "/usr/bin/python3";
+
+/// `client.py`: what it did, by its own log.
+pub fn client(args: &[&str]) -> Vec<Value> {
+    json_lines(&run_script(Command::new(PYTHON), "client.py", args))
+}
+
+/// JSON, one value a line.
+pub fn json_lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+}
+
 /// The path of a script.
 pub fn script(name: &str) -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/live")).join(name)

@@ -2,7 +2,14 @@
 
 use std::{fs, net::TcpStream, process::Command};
 
-use super::{Dir, PATIENCE, Process, free_port, script, wait_until};
+use super::{Dir, PATIENCE, PYTHON, Process, free_port, script, wait_until};
+
+/// Short answers of every kind that `client.py short` asks for.
+pub const PLACES: &str = r#"
+    location /ok/ { return 200 "hello $uri\n"; }
+    location /missing/ { return 404 "nothing\n"; }
+    location /made/ { return 201 "made\n"; }
+    location /broken/ { return 500 "broken\n"; }"#;
 
 /// nginx with one server block, on loopback of both families.
 #[derive(Debug)]
@@ -57,7 +64,7 @@ impl Server {
     pub fn new() -> Self {
         let dir = Dir::new();
         let port = free_port();
-        let mut command = Command::new("/usr/bin/python3");
+        let mut command = Command::new(PYTHON);
         let process =
             Process::start(command.arg(script("server.py")).args(["127.0.0.1", &port.to_string()]), &dir, "server");
         wait_for_port(port);

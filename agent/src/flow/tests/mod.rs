@@ -5,6 +5,7 @@ mod ends;
 mod limits;
 mod order;
 mod properties;
+mod speed;
 mod starts;
 mod views;
 mod windows;

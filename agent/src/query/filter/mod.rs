@@ -16,7 +16,9 @@ mod eval;
 pub(super) mod fields;
 mod lex;
 mod literal;
+mod macros;
 mod mismatch;
+mod names;
 mod node;
 mod read;
 #[cfg(test)]
@@ -58,6 +60,13 @@ impl FilterError {
     fn at(source: &str, byte: usize, message: impl AsRef<str>) -> Self {
         let before = source.get(..byte).unwrap_or(source);
         Self { column: Some(before.chars().count() + 1), ..Self::whole(message) }
+    }
+}
+
+/// Those who ask show it as it is.
+impl From<FilterError> for String {
+    fn from(error: FilterError) -> Self {
+        error.to_string()
     }
 }
 
