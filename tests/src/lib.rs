@@ -2,5 +2,7 @@
 
 pub mod corpus;
 pub mod live;
+pub mod harness;
 pub mod made;
+pub mod pipeline;
 pub mod talk;

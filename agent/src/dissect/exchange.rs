@@ -1,6 +1,9 @@
 //! What dissection yields, the same for all protocols: a request and its answer, each with its head, headers and body.
 
-use crate::{coverage::{ByReason, Reason}, time::Time};
+use crate::{
+    coverage::{ByReason, Reason},
+    time::Time,
+};
 
 /// A request and its answer, or one of them. Revisions of an exchange have the same `number`; the last one wins.
 #[derive(Clone, Debug)]
@@ -132,11 +135,21 @@ impl Headers {
         self.entries.capacity()
     }
 
+    /// Gives back the slack when there is more than `least` of it, and more than an eighth.
+    pub fn shrink(&mut self, least: usize) {
+        let slack = self.entries.capacity() - self.entries.len();
+        if slack > least && slack > self.entries.capacity() / 8 {
+            self.entries.shrink_to_fit();
+        }
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         let mut rest = self.entries.as_slice();
         std::iter::from_fn(move || {
             let (lengths, texts) = rest.split_at_checked(LENGTHS)?;
-            let length = |at: usize| u32::from_le_bytes([lengths[at], lengths[at + 1], lengths[at + 2], lengths[at + 3]]) as usize;
+            let length = |at: usize| {
+                u32::from_le_bytes([lengths[at], lengths[at + 1], lengths[at + 2], lengths[at + 3]]) as usize
+            };
             let (name, texts) = texts.split_at_checked(length(0))?;
             let (value, texts) = texts.split_at_checked(length(4))?;
             rest = texts;

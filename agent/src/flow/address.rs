@@ -18,54 +18,52 @@ pub(super) enum Domain {
     NodeUdp,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct End {
-    address: u128,
-    port: u16,
-}
-
+/// Small, since each packet's look-up reads one, mostly from memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Key {
-    low: End,
-    high: End,
-    domain: Domain,
+    low: [u64; 2],
+    high: [u64; 2],
+    /// The lower end's port, the higher one's, and the domain.
+    rest: u64,
 }
 
 impl Key {
     /// The key, and whether the packet's sender is the lower end.
+    #[inline]
     pub(super) fn new(domain: Domain, tuple: &Tuple) -> (Self, bool) {
-        let (src, dst) = (End::new(&tuple.src), End::new(&tuple.dst));
-        if src <= dst {
-            (Self { low: src, high: dst, domain }, true)
-        } else {
-            (Self { low: dst, high: src, domain }, false)
-        }
+        let (src, dst) = (address(&tuple.src), address(&tuple.dst));
+        let (src_port, dst_port) = (tuple.src.port(), tuple.dst.port());
+        let sender_low = (src, src_port) <= (dst, dst_port);
+        let (low, high, low_port, high_port) =
+            if sender_low { (src, dst, src_port, dst_port) } else { (dst, src, dst_port, src_port) };
+        let rest = u64::from(low_port) | u64::from(high_port) << 16 | (domain as u64) << 32;
+        (Self { low, high, rest }, sender_low)
     }
 }
 
 impl Hash for Key {
+    #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let ports = u64::from(self.low.port) | u64::from(self.high.port) << 16 | (self.domain as u64) << 32;
-        state.write_u64(ports);
-        state.write_u64(self.low.address as u64);
-        state.write_u64(self.high.address as u64);
-        let (low, high) = ((self.low.address >> 64) as u64, (self.high.address >> 64) as u64);
+        state.write_u64(self.rest);
+        state.write_u64(self.low[1]);
+        state.write_u64(self.high[1]);
         // IPv4 has nothing here; equal keys agree on whether they do.
-        if low | high != 0 {
-            state.write_u64(low);
-            state.write_u64(high);
+        if self.low[0] | self.high[0] != 0 {
+            state.write_u64(self.low[0]);
+            state.write_u64(self.high[0]);
         }
     }
 }
 
-impl End {
-    fn new(address: &SocketAddr) -> Self {
-        let bits = match address {
-            // As ::ffff:a.b.c.d: a socket for both families has IPv4 peers under such an address.
-            SocketAddr::V4(v4) => 0xffff_0000_0000 | u128::from(u32::from(*v4.ip())),
-            SocketAddr::V6(v6) => u128::from(*v6.ip()),
-        };
-        Self { address: bits, port: address.port() }
+/// IPv4 as ::ffff:a.b.c.d: a socket for both families has IPv4 peers under such an address.
+#[inline]
+fn address(address: &SocketAddr) -> [u64; 2] {
+    match address {
+        SocketAddr::V4(v4) => [0, 0xffff_0000_0000 | u64::from(u32::from(*v4.ip()))],
+        SocketAddr::V6(v6) => {
+            let bits = u128::from(*v6.ip());
+            [(bits >> 64) as u64, bits as u64]
+        }
     }
 }
 

@@ -24,6 +24,7 @@ impl Seeded {
 impl BuildHasher for Seeded {
     type Hasher = Folded;
 
+    #[inline]
     fn build_hasher(&self) -> Folded {
         Folded { state: self.start, factor: self.factor }
     }
@@ -36,6 +37,7 @@ pub(super) struct Folded {
 }
 
 impl Hasher for Folded {
+    #[inline]
     fn finish(&self) -> u64 {
         // Once more: the last word's low bits must reach the top ones, which hashbrown looks at.
         fold(self.state, self.factor)
@@ -49,6 +51,7 @@ impl Hasher for Folded {
         }
     }
 
+    #[inline]
     fn write_u64(&mut self, word: u64) {
         self.state = fold(self.state ^ word, self.factor).wrapping_add(self.state.rotate_left(23));
     }
@@ -62,6 +65,7 @@ impl Hasher for Folded {
     }
 }
 
+#[inline]
 fn fold(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
     (product as u64) ^ (product >> 64) as u64

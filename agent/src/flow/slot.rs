@@ -30,7 +30,9 @@ pub(super) struct Slot<T> {
 pub(super) enum Kind {
     Tcp(Connection),
     /// In which directions a datagram was seen as it was sent.
-    Udp { sent: [bool; 2] },
+    Udp {
+        sent: [bool; 2],
+    },
 }
 
 /// The sockets at which a connection on this node was seen. Empty for files.

@@ -15,7 +15,7 @@ use super::{
     upkeep::LISTS,
 };
 use crate::{
-    capture::{CaptureSource, Packet, TcpHeader, Transport, Tuple},
+    capture::{Packet, TcpHeader, Transport, Tuple},
     coverage::{Counters, Reason},
     time::Time,
 };
@@ -150,9 +150,7 @@ impl<T> FlowTable<T> {
     /// Whether a SYN ends the flow that was there, because it opens another connection.
     pub(super) fn is_another(&self, slot: u32, direction: Direction, packet: &Packet<'_>, tcp: &TcpHeader) -> bool {
         match self.slots[slot as usize].as_ref().map(|entry| &entry.kind) {
-            Some(Kind::Tcp(connection)) => {
-                connection.is_another(&Segment { direction, trusted: false, tcp, packet })
-            }
+            Some(Kind::Tcp(connection)) => connection.is_another(&Segment { direction, trusted: false, tcp, packet }),
             Some(Kind::Udp { .. }) | None => true,
         }
     }
@@ -179,7 +177,8 @@ impl<T> FlowTable<T> {
             }
         };
         let direction = place.direction(low);
-        let Some(Slot { flow, kind: Kind::Udp { sent }, missing, .. }) = self.slots[place.slot as usize].as_mut() else {
+        let Some(Slot { flow, kind: Kind::Udp { sent }, missing, .. }) = self.slots[place.slot as usize].as_mut()
+        else {
             return;
         };
         if !udp::counts(packet, direction, sent) {
@@ -215,8 +214,9 @@ impl<T> FlowTable<T> {
             self.touch(slot);
             return;
         }
-        let verdict =
-            connection.segment(&segment, &self.waits, &mut |direction, piece| deliver(flow, missing, direction, piece, counters, each));
+        let verdict = connection.segment(&segment, &self.waits, &mut |direction, piece| {
+            deliver(flow, missing, direction, piece, counters, each)
+        });
         match verdict {
             Verdict::Taken if tcp.flags.syn() => flow.mid_stream = false,
             Verdict::Taken => {}

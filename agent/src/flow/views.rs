@@ -81,6 +81,7 @@ impl<T> FlowTable<T> {
     ) -> Option<(u32, Direction)> {
         let mut place = Place { slot, to_server: (direction == Direction::ToServer) == view.egress };
         let entry = self.slots[slot as usize].as_mut()?;
+        let was_joined = entry.views.joined;
         if let Some(key) = view.join.filter(|_| entry.flow.join_key.is_none()) {
             entry.flow.join_key = Some(key);
             match self.index.joins.get(&key) {
@@ -98,9 +99,10 @@ impl<T> FlowTable<T> {
             entry.name_ends();
         }
         let again = !view.egress && (view.twin || entry.views.joined);
-        // What the other end sent tells everything, but for a reset that no socket sent, and for the server's initial
-        // sequence number when its answer was not seen to leave.
-        let tells = tcp.flags.rst() || (tcp.flags.syn() && entry.flow.join_key.is_none());
+        // What the other end sent tells everything, but for a reset that no socket sent, for the server's initial
+        // sequence number when its answer was not seen to leave, and for what went with a younger flow just now.
+        let merged = place.slot == slot && entry.views.joined && !was_joined;
+        let tells = merged || tcp.flags.rst() || (tcp.flags.syn() && entry.flow.join_key.is_none());
         (!again || tells).then(|| (place.slot, place.direction(view.egress)))
     }
 
@@ -221,10 +223,11 @@ impl<T> FlowTable<T> {
     /// socket of `place` is then.
     fn merge(&mut self, place: Place, other: u32, counters: &mut Counters) -> Option<Place> {
         let serial = |slot: u32| self.slots[slot as usize].as_ref().map(|entry| entry.serial);
-        let (older, younger) = if serial(place.slot)? < serial(other)? { (place.slot, other) } else { (other, place.slot) };
-        let free = Direction::BOTH.into_iter().find(|&side| {
-            self.slots[older as usize].as_ref().is_some_and(|entry| entry.views.is_free(side))
-        })?;
+        let (older, younger) =
+            if serial(place.slot)? < serial(other)? { (place.slot, other) } else { (other, place.slot) };
+        let free = Direction::BOTH
+            .into_iter()
+            .find(|&side| self.slots[older as usize].as_ref().is_some_and(|entry| entry.views.is_free(side)))?;
         let gone = self.remove(younger)?;
         uncount(&gone, counters);
         let cookie = gone.views.cookies.into_iter().find(|&cookie| cookie != 0)?;

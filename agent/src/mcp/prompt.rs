@@ -54,7 +54,7 @@ pub(super) fn get(name: &str, arguments: JsonObject) -> Result<GetPromptResult, 
         return Err(format!("minutes must be 1 to {MINUTES_MAX}"));
     }
     // The same checks as the tools make, before an assistant builds on it.
-    question::between(kfl.as_deref(), namespace.as_deref(), None, None)?;
+    question::between("", kfl.as_deref(), namespace.as_deref(), None, None)?;
     let start = Time::now().millis().saturating_sub(minutes * 60_000);
     let text = text(kfl.as_deref(), namespace.as_deref(), minutes, start, focus.unwrap_or_default());
     let messages = vec![PromptMessage::new(Role::User, ContentBlock::text(text))];

@@ -1,7 +1,7 @@
 //! From arguments to the question that `query` answers: filter, namespace, time range, fields, ids. Every mistake is
 //! one line that says what to do instead.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::{
     query::{self, Found, Question, filter::Filter},
@@ -10,25 +10,38 @@ use crate::{
     time::Time,
 };
 
+/// A scan stops here and answers with what it has: before `web::queries::TIMEOUT` turns it into an error.
+const DEADLINE: Duration = Duration::from_secs(8);
 /// Times before this year are seconds, or days, taken for milliseconds.
 const MILLIS_MIN: u64 = 100_000_000_000;
 /// Times after the year 5000 are micro- or nanoseconds.
 const MILLIS_MAX: u64 = 100_000_000_000_000;
 
+/// Every call that is held at this node.
+pub fn all(node: &str) -> Question {
+    Question { nodes: vec![node.to_owned()], deadline: Some(Instant::now() + DEADLINE), ..Question::default() }
+}
+
 /// Calls that match `kfl`, since `since` before now.
-pub fn recent(kfl: Option<&str>, since: Option<Duration>) -> Result<Question, String> {
+pub fn recent(node: &str, kfl: Option<&str>, since: Option<Duration>) -> Result<Question, String> {
     let from = since.map(|since| Time::now().saturating_sub(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)));
-    Ok(Question { filter: filter(kfl, None)?, from, to: None })
+    Ok(Question { filter: filter(kfl, None)?, from, ..all(node) })
 }
 
 /// Calls that match `kfl` and touch the namespace, from `start` on and before `end`, in milliseconds since 1970.
-pub fn between(kfl: Option<&str>, ns: Option<&str>, start: Option<u64>, end: Option<u64>) -> Result<Question, String> {
+pub fn between(
+    node: &str,
+    kfl: Option<&str>,
+    ns: Option<&str>,
+    start: Option<u64>,
+    end: Option<u64>,
+) -> Result<Question, String> {
     if let (Some(start), Some(end)) = (start, end)
         && start >= end
     {
         return Err(format!("start ({start}) must be before end ({end})"));
     }
-    Ok(Question { filter: filter(kfl, ns)?, from: time("start", start)?, to: time("end", end)? })
+    Ok(Question { filter: filter(kfl, ns)?, from: time("start", start)?, to: time("end", end)?, ..all(node) })
 }
 
 fn time(name: &str, millis: Option<u64>) -> Result<Option<Time>, String> {
@@ -59,19 +72,17 @@ fn filter(kfl: Option<&str>, ns: Option<&str>) -> Result<Option<Filter>, String>
 
 /// Whether one record answers the question.
 pub fn matches(question: &Question, record: &Record) -> bool {
-    let Question { filter, from, to } = question;
+    let Question { filter, from, to, nodes: _, deadline: _ } = question;
     from.is_none_or(|from| record.timestamp >= from)
         && to.is_none_or(|to| record.timestamp < to)
-        && filter.as_ref().is_none_or(|filter| filter.matches(record))
+        && filter.as_ref().is_none_or(|filter| filter.matches(record, Time::now()))
 }
 
 /// The last revision of a call.
 pub fn find(snapshot: &Snapshot, id: &str) -> Result<Found, String> {
     let id = id.trim();
     let shown: String = id.chars().take(64).collect();
-    let parsed: RecordId = id
-        .parse()
-        .map_err(|_| format!("{shown:?} is not the id of a call: take an id as list_api_calls or `tapwire calls` shows it"))?;
+    let parsed: RecordId = id.parse().map_err(|error: crate::record::BadId| error.to_string())?;
     query::call(snapshot, parsed).ok_or_else(|| {
         format!(
             "no call with id {shown:?}: it was evicted, or belongs to an earlier run of the agent; \

@@ -5,45 +5,45 @@ use std::fmt::Write;
 
 use serde_json::Value;
 
-use crate::{
-    coverage::{ByReason, Coverage},
-    query::Group,
-    time::Time,
-};
+use crate::{query::Group, time::Time};
 
 /// Levels of an outline: a record has four.
 const DEPTH_MAX: usize = 12;
 
-/// What an answer covers, on one line.
-pub(crate) fn coverage(coverage: &Coverage) -> String {
-    let counters = &coverage.counters;
-    let time = |time: Option<Time>| time.map_or_else(|| "-".to_owned(), |time| time.to_string());
-    let mut line = if coverage.complete() { "coverage: complete".to_owned() } else { "coverage: INCOMPLETE".to_owned() };
-    let mut reasons = |what: &str, counts: &ByReason| {
-        let counts: Vec<_> = counts.iter().map(|(reason, bytes)| format!("{} {bytes} B", reason.name())).collect();
+/// What an answer covers, on one line, from the object in `interfaces`.
+pub(crate) fn coverage(coverage: &Value) -> String {
+    let text = |name: &str| coverage.get(name).and_then(Value::as_str);
+    let number = |name: &str| coverage.get(name).and_then(Value::as_u64).unwrap_or_default();
+    let reasons = |name: &str| -> Vec<String> {
+        let counts = coverage.get(name).and_then(Value::as_object).into_iter().flatten();
+        counts.map(|(reason, bytes)| format!("{reason} {bytes} B")).collect()
+    };
+    let complete = coverage.get("complete").and_then(Value::as_bool).unwrap_or_default();
+    let mut line = if complete { "coverage: complete".to_owned() } else { "coverage: INCOMPLETE".to_owned() };
+    let lost = reasons("lost");
+    // Writing to a string cannot fail.
+    for (what, counts) in [("lost", &lost), ("skipped", &reasons("skipped")), ("not decoded", &reasons("undecoded"))] {
         if !counts.is_empty() {
-            // Writing to a string cannot fail.
             let _ = write!(line, "; {what}: {}", counts.join(", "));
         }
-    };
-    reasons("lost", &counters.lost);
-    reasons("skipped", &counters.skipped);
-    reasons("not decoded", &counters.undecoded);
-    let malformed: u64 = counters.malformed.iter().map(|(_, _, count)| count).sum();
+    }
+    let malformed = coverage.get("malformed").and_then(Value::as_object).into_iter().flatten();
+    let malformed: u64 = malformed.flat_map(|(_, reasons)| reasons.as_object()).flat_map(|reasons| reasons.values()).filter_map(Value::as_u64).sum();
     if malformed > 0 {
         let _ = write!(line, "; malformed: {malformed} messages");
     }
-    if coverage.evicted_in_range {
-        let _ = write!(line, "; calls before {} were evicted", time(coverage.evicted_before));
+    if let (false, Some(before)) = (complete, text("evicted_before")) {
+        let _ = write!(line, "; calls before {before} were evicted");
     }
+    let nodes: Vec<_> = coverage.get("nodes").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
     let _ = write!(
         line,
-        "; {} calls of {} flows held; {} to {}; node {}",
-        counters.records,
-        counters.flows,
-        time(coverage.from),
-        time(coverage.to),
-        coverage.nodes.join(", ")
+        "; {} calls, {} flows, {} to {}; node {}",
+        number("records"),
+        number("flows"),
+        text("from").unwrap_or("-"),
+        text("to").unwrap_or("-"),
+        nodes.join(", ")
     );
     line
 }
@@ -87,7 +87,7 @@ fn clock(millis: u64) -> String {
 }
 
 /// A value as indented lines: what a person writes down of a JSON object. Pairs, such as headers, are `name: value`.
-pub(super) fn outline(value: &Value) -> String {
+pub(crate) fn outline(value: &Value) -> String {
     let mut out = String::new();
     walk(value, 0, &mut out);
     out
@@ -95,7 +95,7 @@ pub(super) fn outline(value: &Value) -> String {
 
 fn walk(value: &Value, depth: usize, out: &mut String) {
     let indent = "  ".repeat(depth);
-    let mut entry = |name: &str, value: &Value, out: &mut String| {
+    let entry = |name: &str, value: &Value, out: &mut String| {
         let _ = match value {
             Value::Object(_) | Value::Array(_) if depth >= DEPTH_MAX => writeln!(out, "{indent}{name}: {value}"),
             Value::Object(fields) if fields.is_empty() => writeln!(out, "{indent}{name}: {{}}"),

@@ -106,8 +106,8 @@ fn why_empty(notes: &mut Vec<String>, snapshot: &Snapshot, question: &Question, 
             counters.packets, counters.bytes
         )),
         (held, Some(_)) => notes.push(format!("{} in this time range, but the filter matches none", are(held))),
-        // Every record matches no filter; only a cursor's end comes here.
-        (_, None) => notes.push("there is nothing beyond this cursor".to_owned()),
+        // Without a filter every record matches: a limit of nothing was asked for.
+        (_, None) => {}
     }
     if let (true, Some(before)) = (coverage.evicted_in_range, coverage.evicted_before) {
         notes.push(format!("records before {before} were evicted to stay within the memory limit"));

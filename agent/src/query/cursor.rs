@@ -47,6 +47,13 @@ pub enum CursorError {
     OtherRange,
 }
 
+/// Those who ask show it as it is.
+impl From<CursorError> for String {
+    fn from(error: CursorError) -> Self {
+        error.to_string()
+    }
+}
+
 impl Cursor {
     /// Whether it goes on with `question` in `store`.
     pub(super) fn check(&self, store: u64, question: &Question) -> Result<(), CursorError> {

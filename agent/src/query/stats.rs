@@ -40,8 +40,7 @@ pub fn stats(
     limit: usize,
 ) -> Result<Stats, FilterError> {
     if group_by.len() > MAX_FIELDS {
-        let message = format!("group by at most {MAX_FIELDS} fields at once");
-        return Err(FilterError { message, column: None });
+        return Err(FilterError::whole(format!("group by at most {MAX_FIELDS} fields at once")));
     }
     let fields = group_by.iter().map(|field| Expression::parse(field)).collect::<Result<Vec<_>, _>>()?;
     let (deadline, now) = (question.deadline(), Time::now());
@@ -247,11 +246,11 @@ impl Readings {
     }
 
     fn call(&self, record: &Record) -> Call {
-        let elapsed = match self.elapsed.map(|field| (field.get)(record)) {
+        let elapsed = match self.elapsed.map(|field| field.get(record)) {
             Some(Value::Int(micros)) => u64::try_from(micros).ok(),
             _ => None,
         };
-        let error = self.outcomes.iter().find_map(|(field, failed)| match (field.get)(record) {
+        let error = self.outcomes.iter().find_map(|(field, failed)| match field.get(record) {
             Value::Int(status) => Some(failed(status)),
             _ => None,
         });

@@ -19,7 +19,7 @@ mod reader;
 mod spill;
 
 pub use lane::Turn;
-pub use reader::{Fault, Totals, run};
+pub use reader::{Fault, FileState, Totals, open, run};
 
 /// Lanes that flows are dealt to. Fixed, because each has its own limits and the result must not depend on the machine;
 /// 8 keep as many cores busy as one reader can feed.

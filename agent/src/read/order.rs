@@ -109,6 +109,8 @@ pub struct Order<'a, W> {
     /// More bytes than this are held before the next look at what may be printed.
     hold: usize,
     live: bool,
+    /// Bytes of the first line that are not printed.
+    cut: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -136,7 +138,13 @@ impl<'a, W: Write> Order<'a, W> {
             left: limit.unwrap_or(u64::MAX),
             hold: if live { 0 } else { HELD_MIN },
             live,
+            cut: 0,
         }
+    }
+
+    /// The first byte that is printed separates lines: it is left out.
+    pub fn without_first_byte(&mut self) {
+        self.cut = 1;
     }
 
     pub fn add(&mut self, lines: Lines) -> io::Result<()> {
@@ -202,6 +210,7 @@ impl<'a, W: Write> Order<'a, W> {
         self.printed = lines.last().map(|line| line.key).max(self.printed);
         let lines = &lines[..lines.len().min(usize::try_from(self.left).unwrap_or(usize::MAX))];
         self.left -= lines.len() as u64;
+        let mut cut = if lines.is_empty() { 0 } else { std::mem::take(&mut self.cut) as u32 };
         let mut slices: Vec<IoSlice<'_>> = Vec::with_capacity(SLICES);
         let mut lines = lines.iter().peekable();
         while let Some(line) = lines.next() {
@@ -210,7 +219,8 @@ impl<'a, W: Write> Order<'a, W> {
             while let Some(next) = lines.next_if(|next| next.text == line.text && next.start == end) {
                 end = next.end;
             }
-            slices.push(IoSlice::new(&self.texts[line.text as usize].0[line.start as usize..end as usize]));
+            let start = line.start + std::mem::take(&mut cut);
+            slices.push(IoSlice::new(&self.texts[line.text as usize].0[start as usize..end as usize]));
             if slices.len() == SLICES {
                 write_all(&mut self.out, &mut slices)?;
                 slices.clear();
@@ -235,9 +245,10 @@ impl<'a, W: Write> Order<'a, W> {
             self.printed = self.printed.max(Some(first));
             let wanted = self.left > 0;
             self.left = self.left.saturating_sub(1);
+            let cut = if wanted { std::mem::take(&mut self.cut) } else { 0 };
             spill.pop(|line| {
                 if wanted {
-                    together.extend_from_slice(line);
+                    together.extend_from_slice(&line[cut..]);
                 }
             })?;
         }

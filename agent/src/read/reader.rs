@@ -60,10 +60,15 @@ pub struct Fault {
     pub what: String,
 }
 
-/// Reads the files on `threads` threads beside this one, until their end or until `stop`. Each lane hands what it made
-/// to its own `sink`. Faults are told as they are met.
+/// Opens files, to be read as one capture.
+pub fn open(files: Vec<PathBuf>) -> Merge {
+    Merge::open(files, BLOCKS)
+}
+
+/// Reads files on `threads` threads beside this one, until their end or until `stop`. Each lane hands what it made to
+/// its own `sink`. Faults are told as they are met.
 pub fn run<S: FnMut(Turn<'_>) + Send>(
-    files: Vec<PathBuf>,
+    files: Merge,
     options: &ShardOptions,
     threads: usize,
     stop: &AtomicBool,
@@ -73,7 +78,7 @@ pub fn run<S: FnMut(Turn<'_>) + Send>(
     let lanes: [Mutex<Lane<S>>; LANES] =
         std::array::from_fn(|at| Mutex::new(Lane::new(Shard::new(options.clone()), sink(at))));
     let board = Board::default();
-    let mut totals = Totals { files: vec![FileState::default(); files.len()], ..Totals::default() };
+    let mut totals = Totals { files: vec![FileState::default(); files.paths().len()], ..Totals::default() };
     thread::scope(|scope| {
         for _ in 0..threads.clamp(1, LANES) {
             scope.spawn(|| {
@@ -81,7 +86,7 @@ pub fn run<S: FnMut(Turn<'_>) + Send>(
                 work(&board, &lanes);
             });
         }
-        let mut dealer = Dealer::new(&board, Merge::open(files, BLOCKS), &mut totals, &mut fault);
+        let mut dealer = Dealer::new(&board, files, &mut totals, &mut fault);
         dealer.deal_all(stop);
         board.finish();
     });

@@ -7,7 +7,6 @@
 //! **Merging** joins small neighbours, so that a quiet node holds a few thousand segments and not one a publication;
 //! rows keep their numbers, so positions and cursors outlive it.
 
-mod memory;
 mod ring;
 mod segment;
 mod snapshot;
@@ -27,6 +26,7 @@ pub use snapshot::{Evicted, Snapshot};
 
 use crate::{coverage::Counters, record::Record, time::Time};
 use ring::Ring;
+use stale::Stale;
 
 /// A publication larger than this part of the limit is cut into several segments, so that evicting one never empties
 /// much of a small store.
@@ -124,8 +124,10 @@ impl Store {
         // A position of an earlier run may lie beyond the end: nothing is there yet.
         let start = position.clamp(snapshot.first(), snapshot.end);
         let next = start.saturating_add(limit as u64).min(snapshot.end);
-        let rows = (start..next).filter(|&row| !snapshot.is_stale(row, u64::MAX));
-        let found = rows.filter_map(|row| {
+        // What supersedes a row came after it: the segments before are not looked through.
+        let later = snapshot.segments.get(snapshot.segment_of(start)..).unwrap_or_default();
+        let stale = Stale::find(later);
+        let found = (start..next).filter(|&row| !stale.contains(row, u64::MAX)).filter_map(|row| {
             let (segment, row) = snapshot.locate(row)?;
             Some(crate::query::Found { segment: segment.clone(), row })
         });

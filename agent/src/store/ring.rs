@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::{Evicted, Segment, Snapshot, memory::record_bytes};
+use super::{Evicted, Segment, Snapshot};
 use crate::{record::Record, time::Time};
 
 /// Neighbours that are both smaller than this become one.
@@ -151,7 +151,7 @@ pub(super) fn cut(records: Vec<Record>, most: usize, mut part: impl FnMut(Vec<Re
     loop {
         let mut bytes = 0;
         let fits = rest.iter().take_while(|record| {
-            bytes += record_bytes(record);
+            bytes += record.memory();
             bytes <= most
         });
         let fits = fits.count().max(1);

@@ -7,7 +7,6 @@
 use crate::{
     coverage::Counters,
     record::{Record, RecordId},
-    store::memory::record_bytes,
     time::Time,
 };
 
@@ -46,7 +45,7 @@ impl Segment {
         let revised: Box<[u32]> = (0..rows).filter(|&row| records[row as usize].exchange.revision > 0).collect();
         let bytes = size_of::<Self>()
             + ARC_COUNTS
-            + records.iter().map(record_bytes).sum::<usize>()
+            + records.iter().map(Record::memory).sum::<usize>()
             + size_of_val(&*by_time)
             + size_of_val(&*revised)
             + counters.malformed.capacity() * size_of::<(&str, &str, u64)>();

@@ -56,10 +56,14 @@ impl Snapshot {
 
     /// The place of a row, unless it was evicted or does not exist yet.
     pub fn locate(&self, row: u64) -> Option<(&Arc<Segment>, usize)> {
-        let at = self.segments.partition_point(|segment| segment.end() <= row);
-        let segment = self.segments.get(at)?;
+        let segment = self.segments.get(self.segment_of(row))?;
         let within = usize::try_from(row.checked_sub(segment.first)?).ok()?;
         Some((segment, within))
+    }
+
+    /// Where the segment of a row stands in the list.
+    pub(super) fn segment_of(&self, row: u64) -> usize {
+        self.segments.partition_point(|segment| segment.end() <= row)
     }
 
     fn record(&self, row: u64) -> Option<&Record> {

@@ -12,27 +12,8 @@ use crate::{
     record::RecordId,
 };
 
-/// A row of the protocols' table that no bytes need.
-pub(crate) static HTTP: Protocol = Protocol {
-    name: "http",
-    transport: Protocol4::Tcp,
-    ports: &[80],
-    fields: &[],
-    probe: |_, _| Match::No,
-    open: |_| Box::new(Never),
-};
-
-struct Never;
-
-impl Dissector for Never {
-    fn decode(
-        &mut self,
-        _: crate::dissect::Direction,
-        _: &mut crate::dissect::input::Input<'_>,
-        _: &mut crate::dissect::output::Output,
-    ) -> Result<crate::dissect::Progress, crate::dissect::Malformed> {
-        Ok(crate::dissect::Progress::Done)
-    }
+fn http() -> &'static Protocol {
+    PROTOCOLS.iter().find(|protocol| protocol.name == "http").expect("HTTP")
 }
 
 pub(crate) const SECOND: u64 = 1_000_000_000;
@@ -61,7 +42,7 @@ pub(crate) fn record(number: u32, start: u64, status: Option<u16>) -> Record {
         source: CaptureSource::Ebpf,
         timestamp: started,
         client: ([10, 0, 0, 1], 50_000).into(),
-        server: ([10, 0, 0, 2], 80).into(),
+        server: ([93, 184, 216, 34], 80).into(),
         dialed: None,
         views: Views { client: true, server: false },
         join_key: None,
@@ -69,7 +50,7 @@ pub(crate) fn record(number: u32, start: u64, status: Option<u16>) -> Record {
             number,
             revision: 0,
             open: false,
-            protocol: &HTTP,
+            protocol: http(),
             stream_id: None,
             request: Some(message(Head::HttpRequest(request), &headers, b"", started)),
             response: status.map(|status| message(answer(status), &headers, b"hello", ended)),

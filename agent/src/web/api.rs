@@ -89,7 +89,7 @@ async fn calls(
     };
     let audit = audit::Question::new(Some(caller), "api/calls", &json!(asked));
     let limit = asked.limit.unwrap_or(if asked.follow { 0 } else { LIMIT_MAX }).min(LIMIT_MAX);
-    let question = match question::recent(asked.kfl.as_deref(), asked.since.map(Duration::from_millis)) {
+    let question = match question::recent(&shared.app.node, asked.kfl.as_deref(), asked.since.map(Duration::from_millis)) {
         Ok(question) => question,
         Err(line) => {
             audit.answered(0, &line);
@@ -99,7 +99,9 @@ async fn calls(
     let past = question.clone();
     let page = shared.queries.run(move |app| {
         let position = app.store.position();
-        query::calls(&app.store.snapshot(), &past, limit.max(1), None).map(|page| (page, position))
+        query::calls(&app.store.snapshot(), &past, limit.max(1), None)
+            .map(|page| (page, position))
+            .map_err(|error| error.to_string())
     });
     let (mut page, position) = match page.await {
         Ok(page) => page,
@@ -225,10 +227,10 @@ async fn stats(
     };
     let audit = audit::Question::new(Some(caller), "api/stats", &json!(asked));
     let answer = shared.queries.run(move |app| {
-        let question = question::recent(asked.kfl.as_deref(), asked.since.map(Duration::from_millis))?;
+        let question = question::recent(&app.node, asked.kfl.as_deref(), asked.since.map(Duration::from_millis))?;
         let fields = question::fields(asked.group_by.as_deref().unwrap_or_default());
         let limit = asked.limit.unwrap_or(GROUPS_MAX).clamp(1, GROUPS_MAX);
-        let stats = query::stats(&app.store.snapshot(), &question, &fields, limit)?;
+        let stats = query::stats(&app.store.snapshot(), &question, &fields, limit).map_err(|error| error.to_string())?;
         Ok(line(&mcp::stats_json(&stats, &fields)))
     });
     respond(&audit, answer.await, StatusCode::BAD_REQUEST)
@@ -236,7 +238,7 @@ async fn stats(
 
 async fn status(State(shared): State<Shared>, Extension(caller): Extension<Caller>) -> Response {
     let audit = audit::Question::new(Some(caller), "api/status", &json!({}));
-    let answer = shared.queries.run(|app| mcp::status_json(app).map(|status| line(&status)));
+    let answer = shared.queries.run(|app| Ok(line(&mcp::status_json(app))));
     respond(&audit, answer.await, StatusCode::INTERNAL_SERVER_ERROR)
 }
 

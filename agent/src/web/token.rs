@@ -4,7 +4,7 @@
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Read, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -111,8 +111,13 @@ impl std::fmt::Display for ReadError {
 /// Where clients look, in this order. The first is also where a token for one user's own agent belongs.
 pub fn client_files() -> Vec<PathBuf> {
     let directory = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    // Assistants start their servers with few variables, and this is not among them; /proc/self belongs to the user.
+    let runtime = directory("XDG_RUNTIME_DIR").or_else(|| {
+        let user = fs::metadata("/proc/self").ok()?.uid();
+        Some(PathBuf::from(format!("/run/user/{user}")))
+    });
     [
-        directory("XDG_RUNTIME_DIR").map(|runtime| runtime.join("tapwire/token")),
+        runtime.map(|runtime| runtime.join("tapwire/token")),
         directory("HOME").map(|home| home.join(".local/state/tapwire/token")),
         Some(PathBuf::from(SYSTEM_FILE)),
     ]

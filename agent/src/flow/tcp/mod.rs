@@ -246,7 +246,8 @@ impl Connection {
         } else if half.is_known() {
             let offset = half.offset(tcp.seq);
             // Where the capture lacks bytes, the receiver may be anywhere in the window.
-            let lacks = half.lacks() && (half.next as i64..=half.next.max(half.acked) as i64 + window).contains(&offset);
+            let lacks =
+                half.lacks() && (half.next as i64..=half.next.max(half.acked) as i64 + window).contains(&offset);
             half.expects(offset) || lacks
         } else if other.isn.is_some() {
             // Refuses a connection: it must acknowledge the SYN (tcp_rcv_synsent_state_process).

@@ -96,7 +96,7 @@ struct Arguments {
 
 fn run(app: &App, arguments: JsonObject) -> Result<Answer, String> {
     let Arguments { kfl, limit, format, group_by, start, end, cursor } = arguments::parse(arguments)?;
-    let question = question::between(kfl.as_deref(), None, start, end)?;
+    let question = question::between(&app.node, kfl.as_deref(), None, start, end)?;
     let limit = limit.unwrap_or(LIMIT_DEFAULT);
     if limit == 0 {
         return Err(format!("limit must be 1 to {LIMIT_MAX}; get_api_stats counts without listing"));
@@ -111,9 +111,7 @@ fn run(app: &App, arguments: JsonObject) -> Result<Answer, String> {
         return grouped(&snapshot, &question, &group_by, limit, notes);
     }
     let cursor: Option<Cursor> = match cursor.as_deref().map(str::trim).filter(|cursor| !cursor.is_empty()) {
-        Some(cursor) => Some(cursor.parse().map_err(|_| {
-            "invalid cursor: use next_cursor of the last answer unchanged, or leave it out to start anew".to_owned()
-        })?),
+        Some(cursor) => Some(cursor.parse().map_err(|error: query::CursorError| error.to_string())?),
         None => None,
     };
     list(&snapshot, &question, limit, cursor.as_ref(), format.unwrap_or_default(), notes)
@@ -126,7 +124,7 @@ fn grouped(
     limit: usize,
     notes: Vec<String>,
 ) -> Result<Answer, String> {
-    let mut stats = query::stats(snapshot, question, group_by, limit.min(200))?;
+    let mut stats = query::stats(snapshot, question, group_by, limit.min(200)).map_err(|error| format!("wrong group_by: {error}"))?;
     stats.notes.extend(notes);
     let total = stats.total.count;
     let mut answer = stats::answer(stats, group_by);
@@ -145,7 +143,7 @@ fn list(
     format: Format,
     notes: Vec<String>,
 ) -> Result<Answer, String> {
-    let mut page = query::calls(snapshot, question, limit, cursor)?;
+    let mut page = query::calls(snapshot, question, limit, cursor).map_err(|error| error.to_string())?;
     page.notes.extend(notes);
     let mut shown = Vec::new();
     // What the answer costs without calls; each call then adds its two forms and what separates them.
@@ -163,7 +161,7 @@ fn list(
     }
     if shown.len() < page.found.len() && !shown.is_empty() {
         // Asked again for just as many, so that the cursor is where this answer ends.
-        let again = query::calls(snapshot, question, shown.len(), cursor)?;
+        let again = query::calls(snapshot, question, shown.len(), cursor).map_err(|error| error.to_string())?;
         page.next = again.next;
     }
     let total = match (&page.next, cursor) {
@@ -237,7 +235,7 @@ fn compose(page: &Page, shown: &[Shown], next: Option<String>, total: Option<u64
     if let Some(next) = &next {
         lines.push(format!("there is more: call list_api_calls again with the same arguments and cursor \"{next}\""));
     }
-    lines.push(text::coverage(coverage));
+    lines.push(text::coverage(&coverage.to_json()));
     let structured = json!({
         "calls": shown.iter().map(|call| call.value.clone()).collect::<Vec<_>>(),
         "total": total,

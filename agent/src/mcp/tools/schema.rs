@@ -51,6 +51,7 @@ pub(super) fn group() -> Value {
             "rate": {"type": "number", "description": "Calls a second"},
             "errors": {"type": "integer"},
             "error_share": {"type": ["number", "null"], "description": "0 to 1, of calls whose outcome is known"},
+            "unknown": {"type": "integer", "description": "Calls whose outcome is not known"},
             "p50": {"type": ["integer", "null"], "description": "Microseconds"},
             "p90": {"type": ["integer", "null"]},
             "p99": {"type": ["integer", "null"]},

@@ -67,12 +67,13 @@ struct Arguments {
 
 fn run(app: &App, arguments: JsonObject) -> Result<Answer, String> {
     let Arguments { kfl, ns, group_by, start, end, limit } = arguments::parse(arguments)?;
-    let question = question::between(kfl.as_deref(), ns.as_deref(), start, end)?;
+    let question = question::between(&app.node, kfl.as_deref(), ns.as_deref(), start, end)?;
     let limit = limit.unwrap_or(50);
     if limit == 0 || limit > GROUPS_MAX {
         return Err(format!("limit must be 1 to {GROUPS_MAX}; narrow kfl to see other groups"));
     }
-    let stats = query::stats(&app.store.snapshot(), &question, &group_by, limit as usize)?;
+    let stats = query::stats(&app.store.snapshot(), &question, &group_by, limit as usize)
+        .map_err(|error| format!("wrong group_by: {error}"))?;
     Ok(answer(stats, &group_by))
 }
 
@@ -83,6 +84,10 @@ pub(super) fn answer(mut stats: Stats, group_by: &[String]) -> Answer {
     let mut with = |count: usize| {
         stats.groups = groups.iter().take(count).cloned().collect();
         stats.other_groups = others + (groups.len() - count) as u64;
+        // Their sum would be that of others yet: without it rather than wrong.
+        if count < groups.len() {
+            stats.others = None;
+        }
         let mut lines = vec![format!("in total:\n{}", text::groups(&[], std::slice::from_ref(&stats.total)))];
         if !group_by.is_empty() {
             lines.push(format!("by {}:\n{}", group_by.join(", "), text::groups(group_by, &stats.groups)));
@@ -91,7 +96,7 @@ pub(super) fn answer(mut stats: Stats, group_by: &[String]) -> Answer {
             lines.push(format!("{} smaller groups are not shown: narrow kfl, or group by fewer fields", stats.other_groups));
         }
         lines.extend(stats.notes.iter().map(|note| format!("note: {note}")));
-        lines.push(text::coverage(&stats.coverage));
+        lines.push(text::coverage(&stats.coverage.to_json()));
         Answer { text: lines.join("\n"), structured: to_json(&stats, group_by) }
     };
     let fitting = largest(groups.len(), |count| with(count).size() <= BUDGET);
@@ -100,21 +105,22 @@ pub(super) fn answer(mut stats: Stats, group_by: &[String]) -> Answer {
 
 /// The structured half, also what `tapwire stats -o json` prints.
 pub(crate) fn to_json(stats: &Stats, group_by: &[String]) -> Value {
-    let Stats { groups, other_groups, total, coverage, notes } = stats;
+    let Stats { groups, other_groups, others, total, coverage, notes } = stats;
     json!({
         "total": group(total, &[]),
         "groups": groups.iter().map(|one| group(one, group_by)).collect::<Vec<_>>(),
         "other_groups": other_groups,
+        "others": others.as_ref().map(|others| group(others, &[])),
         "coverage": coverage.to_json(),
         "notes": notes,
     })
 }
 
 fn group(group: &Group, fields: &[String]) -> Value {
-    let Group { key, count, rate, errors, error_share, p50, p90, p99, request_bytes, response_bytes } = group;
+    let Group { key, count, rate, errors, error_share, unknown, p50, p90, p99, request_bytes, response_bytes } = group;
     let key: JsonObject = fields.iter().cloned().zip(key.iter().map(|value| json!(value))).collect();
     json!({
         "key": key, "count": count, "rate": rate, "errors": errors, "error_share": error_share,
-        "p50": p50, "p90": p90, "p99": p99, "request_bytes": request_bytes, "response_bytes": response_bytes,
+        "unknown": unknown, "p50": p50, "p90": p90, "p99": p99, "request_bytes": request_bytes, "response_bytes": response_bytes,
     })
 }

@@ -14,7 +14,7 @@ use super::{Definition, schema};
 use crate::{
     mcp::{
         answer::{Answer, BUDGET, shorten},
-        arguments, text,
+        arguments, question, text,
     },
     query,
     web::App,
@@ -59,7 +59,7 @@ fn output() -> Arc<JsonObject> {
 
 fn run(app: &App, arguments: JsonObject) -> Result<Answer, String> {
     let Arguments {} = arguments::parse(arguments)?;
-    let mut structured = to_json(app)?;
+    let mut structured = to_json(app);
     let mut cuts = CUTS.iter();
     loop {
         let answer = Answer { text: text::outline(&structured), structured: structured.clone() };
@@ -75,12 +75,12 @@ fn run(app: &App, arguments: JsonObject) -> Result<Answer, String> {
 }
 
 /// The whole status, also what `tapwire status -o json` prints and the resource holds.
-pub(crate) fn to_json(app: &App) -> Result<Value, String> {
+pub(crate) fn to_json(app: &App) -> Value {
     let snapshot = app.store.snapshot();
-    let coverage = query::calls(&snapshot, &query::Question::default(), 1, None)?.coverage;
+    let coverage = query::coverage(&snapshot, &question::all(&app.node));
     let oldest = snapshot.segments.iter().filter_map(|segment| segment.oldest()).min();
     let newest = snapshot.segments.iter().filter_map(|segment| segment.newest()).max();
-    let mut status = serde_json::to_value(app.status.get()).map_err(|error| error.to_string())?;
+    let mut status = json!(app.status.get());
     status["store"] = json!({
         "bytes": app.store.bytes(),
         "limit": app.store.limit(),
@@ -91,5 +91,5 @@ pub(crate) fn to_json(app: &App) -> Result<Value, String> {
     });
     status["coverage"] = coverage.to_json();
     status["notes"] = json!([]);
-    Ok(status)
+    status
 }

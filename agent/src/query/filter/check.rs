@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use cel::common::ast::{EntryExpr, Expr, IdedExpr, LiteralValue, SourceInfo, operators};
 
 use super::{
-    FilterError, fields, mismatch,
+    FilterError, mismatch,
     node::{Comparison, Missing, Node, Operator},
     types::Type,
 };
@@ -20,7 +20,7 @@ pub(super) struct Checker<'s> {
     /// The variables of the macros around, the outermost first.
     pub(super) scope: Vec<(String, Type)>,
     /// Fields that the filter asks for and this build doesn't collect.
-    uncollected: BTreeSet<&'static str>,
+    pub(super) uncollected: BTreeSet<&'static str>,
 }
 
 impl<'s> Checker<'s> {
@@ -37,7 +37,7 @@ impl<'s> Checker<'s> {
         vec![format!("not collected by this build, so never present: {}", names.join(", "))]
     }
 
-    pub(super) fn error(&self, at: &IdedExpr, message: impl Into<String>) -> FilterError {
+    pub(super) fn error(&self, at: &IdedExpr, message: impl AsRef<str>) -> FilterError {
         let byte = self.positions.offset_for(at.id).map_or(0, |(start, _)| start as usize);
         FilterError::at(self.source, byte, message)
     }
@@ -137,60 +137,6 @@ impl<'s> Checker<'s> {
         Ok((nodes, kind.unwrap_or(Type::Any)))
     }
 
-    /// `method`, `dst.pod.namespace`, `local_labels.app`, a macro's variable.
-    fn name(&mut self, expr: &IdedExpr) -> Result<Typed, FilterError> {
-        let Some(path) = path(expr) else {
-            // A part of what is itself computed.
-            let Expr::Select(select) = &expr.expr else { return Err(self.error(expr, "this cannot be read")) };
-            let of = self.expr(&select.operand)?;
-            return self.part(expr, of, &select.field);
-        };
-        let found = match self.scope.iter().rposition(|(name, _)| *name == path[0]) {
-            Some(at) => Some((Node::Local(at), self.scope[at].1.clone(), 1)),
-            None => self.field(&path),
-        };
-        let Some((node, kind, used)) = found else { return Err(self.unknown(expr, &path.join("."))) };
-        let mut of = (node, kind);
-        for part in &path[used..] {
-            of = self.part(expr, of, part)?;
-        }
-        Ok(of)
-    }
-
-    /// The field with the longest name that the path begins with, and how many parts it takes.
-    fn field(&mut self, path: &[&str]) -> Option<(Node, Type, usize)> {
-        (1..=path.len()).rev().find_map(|used| {
-            let field = fields::field(&path[..used].join("."))?;
-            if !field.collected {
-                self.uncollected.insert(field.name);
-            }
-            // A flag of a layer that this build doesn't read is known: it isn't that.
-            Some((Node::Field(field), Type::of(field.kind), used))
-        })
-    }
-
-    /// `of.name`: an entry of a map.
-    fn part(&mut self, expr: &IdedExpr, of: Typed, name: &str) -> Result<Typed, FilterError> {
-        if let (Node::Field(field), false) = (&of.0, matches!(of.1, Type::Map(_) | Type::Any)) {
-            let whole = format!("{}.{name}", field.name);
-            let message = format!("{} has no parts{}", field.name, did_you_mean(&fields::nearest(&whole)));
-            return Err(self.error(expr, message));
-        }
-        self.entry(expr, of, (Node::Text(name.to_owned()), Type::Text))
-    }
-
-    fn unknown(&self, expr: &IdedExpr, name: &str) -> FilterError {
-        let at = path_start(expr);
-        let hint = match fields::nearest(name) {
-            near if !near.is_empty() => did_you_mean(&near),
-            _ => String::new(),
-        };
-        // `method == GET`
-        let text = !name.contains('.') && name.chars().all(|c| c.is_ascii_uppercase());
-        let quotes = if text { format!("; a text stands in quotes: \"{name}\"") } else { String::new() };
-        self.error(at, format!("unknown name {name}{hint}{quotes}"))
-    }
-
     fn operator(&mut self, expr: &IdedExpr, name: &str, args: &[IdedExpr]) -> Result<Typed, FilterError> {
         match (name, args) {
             (operators::LOGICAL_AND, [left, right]) => {
@@ -261,7 +207,7 @@ impl<'s> Checker<'s> {
     }
 
     /// `of[key]`
-    fn entry(&self, expr: &IdedExpr, of: Typed, key: Typed) -> Result<Typed, FilterError> {
+    pub(super) fn entry(&self, expr: &IdedExpr, of: Typed, key: Typed) -> Result<Typed, FilterError> {
         let ((of, of_kind), (key, key_kind)) = (of, key);
         let (kind, missing) = match of_kind {
             Type::Map(inner) if Type::Text.compares(&key_kind) => {
@@ -288,42 +234,6 @@ pub(super) fn lower_case_key(of: &Node, key: Node) -> Node {
             Node::Text(name.to_ascii_lowercase())
         }
         (_, key) => key,
-    }
-}
-
-/// The parts of a dotted name.
-fn path(expr: &IdedExpr) -> Option<Vec<&str>> {
-    let mut parts = Vec::new();
-    let mut at = expr;
-    loop {
-        match &at.expr {
-            Expr::Ident(name) => {
-                parts.push(name.trim_start_matches('.'));
-                parts.reverse();
-                return Some(parts);
-            }
-            Expr::Select(select) => {
-                parts.push(&select.field);
-                at = &select.operand;
-            }
-            _ => return None,
-        }
-    }
-}
-
-/// Where a dotted name begins.
-fn path_start(expr: &IdedExpr) -> &IdedExpr {
-    let mut at = expr;
-    while let Expr::Select(select) = &at.expr {
-        at = &select.operand;
-    }
-    at
-}
-
-pub(super) fn did_you_mean(near: &[&str]) -> String {
-    match near {
-        [] => String::new(),
-        near => format!("; did you mean {}?", near.join(" or ")),
     }
 }
 

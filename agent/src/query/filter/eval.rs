@@ -7,7 +7,7 @@ use regex::{Regex, RegexBuilder};
 
 use super::{
     Failure, arithmetic,
-    node::{Comparison, Macro, Missing, Node, Search},
+    node::{Comparison, Missing, Node, Search},
     value::{Val, entry},
 };
 use crate::{record::Record, time::Time};
@@ -38,7 +38,7 @@ pub(super) struct Row<'a> {
     now: Time,
     steps: u32,
     /// The variables of the macros around, the outermost first.
-    locals: Vec<Val<'a>>,
+    pub(super) locals: Vec<Val<'a>>,
 }
 
 impl<'a> Row<'a> {
@@ -178,7 +178,7 @@ impl<'a> Row<'a> {
     }
 
     fn field(&mut self, field: &super::fields::CatalogueField) -> Result<Val<'a>, Failure> {
-        let value = Val::from((field.get)(self.record));
+        let value = Val::from(field.get(self.record));
         if let Val::List(_) | Val::Map(_) = value {
             self.spend(length(&value) as u32)?;
         }
@@ -230,56 +230,6 @@ impl<'a> Row<'a> {
             (Val::List(values), key) => at(&values, &key).cloned().unwrap_or(Val::Absent),
             _ => Val::Absent,
         })
-    }
-
-    /// A macro over a list, or over the keys of a map.
-    fn run(
-        &mut self,
-        kind: Macro,
-        of: &'a Node,
-        condition: &'a Node,
-        result: Option<&'a Node>,
-    ) -> Result<Val<'a>, Failure> {
-        let values = match self.eval(of)? {
-            Val::List(values) => values,
-            Val::Map(entries) => entries.into_iter().map(|(key, _)| key).collect(),
-            _ => {
-                let absent = matches!(kind, Macro::Filter | Macro::Map);
-                return Ok(if absent { Val::Absent } else { Val::Bool(false) });
-            }
-        };
-        let (mut kept, mut count, mut failed) = (Vec::new(), 0, None);
-        for value in values {
-            let copy = if kind == Macro::Filter { Some(value.clone()) } else { None };
-            self.locals.push(value);
-            let truth = self.truth(condition);
-            let mapped = match (&truth, result) {
-                (Ok(true), Some(result)) => Some(self.eval(result)),
-                _ => None,
-            };
-            self.locals.pop();
-            match (truth, kind) {
-                (Err(failure @ Failure::TooExpensive), _) => return Err(failure),
-                // As with `||` and `&&`, another element may decide.
-                (Err(failure), Macro::Exists | Macro::All) => failed = Some(failure),
-                (Err(failure), _) => return Err(failure),
-                (Ok(true), Macro::Exists) => return Ok(Val::Bool(true)),
-                (Ok(false), Macro::All) => return Ok(Val::Bool(false)),
-                (Ok(true), Macro::ExistsOne) => count += 1,
-                (Ok(true), Macro::Filter) => kept.extend(copy),
-                (Ok(true), Macro::Map) => kept.extend(mapped.transpose()?),
-                (Ok(_), Macro::Exists | Macro::ExistsOne | Macro::All | Macro::Filter | Macro::Map) => {}
-            }
-        }
-        match failed {
-            Some(failure) => Err(failure),
-            None => Ok(match kind {
-                Macro::Exists => Val::Bool(false),
-                Macro::All => Val::Bool(true),
-                Macro::ExistsOne => Val::Bool(count == 1),
-                Macro::Filter | Macro::Map => Val::List(kept),
-            }),
-        }
     }
 }
 

@@ -58,11 +58,11 @@ const WORDS: [(&str, &str); 6] =
 pub(super) fn prepare(source: &str) -> Result<String, FilterError> {
     if source.len() > MAX_LENGTH {
         let message = format!("the filter has {} bytes; at most {MAX_LENGTH} are read", source.len());
-        return Err(FilterError { message, column: None });
+        return Err(FilterError::whole(message));
     }
     let tokens = tokens(source)?;
     if tokens.is_empty() {
-        return Err(FilterError { message: "the filter is empty: leave it out to see all".to_owned(), column: None });
+        return Err(FilterError::whole("the filter is empty: leave it out to see all"));
     }
     check_depth(source, &tokens)?;
     let mut text = source.to_owned();

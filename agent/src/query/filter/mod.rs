@@ -16,7 +16,9 @@ mod eval;
 pub(super) mod fields;
 mod lex;
 mod literal;
+mod macros;
 mod mismatch;
+mod names;
 mod node;
 mod read;
 #[cfg(test)]
@@ -40,11 +42,31 @@ pub struct FilterError {
     pub column: Option<usize>,
 }
 
+/// Of a message, in characters: it may quote the filter, and is shown on one line.
+const MAX_MESSAGE: usize = 400;
+
 impl FilterError {
+    /// About the whole.
+    pub(super) fn whole(message: impl AsRef<str>) -> Self {
+        let line = message.as_ref().chars().map(|c| if c.is_control() { ' ' } else { c });
+        let mut message: String = line.clone().take(MAX_MESSAGE).collect();
+        if line.count() > MAX_MESSAGE {
+            message.push('…');
+        }
+        Self { message, column: None }
+    }
+
     /// At a byte of the source.
-    fn at(source: &str, byte: usize, message: impl Into<String>) -> Self {
+    fn at(source: &str, byte: usize, message: impl AsRef<str>) -> Self {
         let before = source.get(..byte).unwrap_or(source);
-        Self { message: message.into(), column: Some(before.chars().count() + 1) }
+        Self { column: Some(before.chars().count() + 1), ..Self::whole(message) }
+    }
+}
+
+/// Those who ask show it as it is.
+impl From<FilterError> for String {
+    fn from(error: FilterError) -> Self {
+        error.to_string()
     }
 }
 

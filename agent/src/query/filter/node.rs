@@ -2,7 +2,7 @@
 
 use regex::Regex;
 
-use super::fields::CatalogueField;
+use super::CatalogueField;
 use crate::time::Time;
 
 #[derive(Debug)]

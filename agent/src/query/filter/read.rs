@@ -13,7 +13,7 @@ pub(super) fn tree(source: &str) -> Result<(IdedExpr, SourceInfo), FilterError> 
     let parser = Env::default().parser().enable_optional_syntax(false);
     parser.parse_with_source_info(&text).map_err(|errors| {
         let Some(first) = errors.errors.first() else {
-            return FilterError { message: "this cannot be read".to_owned(), column: None };
+            return FilterError::whole("this cannot be read");
         };
         let (line, column) = first.pos;
         let byte = byte_of(source, line, column);
@@ -24,7 +24,10 @@ pub(super) fn tree(source: &str) -> Result<(IdedExpr, SourceInfo), FilterError> 
             }
             None => first.msg.lines().next().unwrap_or_default().to_owned(),
         };
-        FilterError { message, column: byte.map(|byte| source[..byte].chars().count() + 1) }
+        match byte {
+            Some(byte) => FilterError::at(source, byte, message),
+            None => FilterError::whole(message),
+        }
     })
 }
 

@@ -228,8 +228,8 @@ fn errors_say_what_to_write() {
     for (source, expected) in [
         ("", "filter: the filter is empty: leave it out to see all"),
         ("statuscode == 200", "filter, column 1: unknown name statuscode; did you mean status_code?"),
-        ("http && foo.bar == 1", "filter, column 9: unknown name foo.bar"),
-        ("method == GET", "filter, column 11: unknown name GET; a text stands in quotes: \"GET\""),
+        ("http && foo.bar == 1", "filter, column 9: unknown name foo.bar; none is like it, some are protocol, method, path, url, status_code, elapsed_time, src.ip, dst.ip, dst.port, timestamp"),
+        ("method == GET", "filter, column 11: unknown name GET; none is like it, some are protocol, method, path, url, status_code, elapsed_time, src.ip, dst.ip, dst.port, timestamp; a text stands in quotes: \"GET\""),
         ("method.name == \"x\"", "filter, column 7: method has no parts"),
         (
             "status_code == \"200\"",

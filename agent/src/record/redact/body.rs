@@ -1,0 +1,45 @@
+//! Bodies, as far as they were kept: they may be cut anywhere, malformed, or not what their content type says.
+
+use super::{Redactor, form, json, multipart, rewrite::Rewriter, url};
+use crate::dissect::{Body, Headers};
+
+/// Replaces the secrets of a body; how many. Afterwards it has at most `max_body` bytes, if any were replaced.
+pub(super) fn redact(redactor: &Redactor, headers: &Headers, body: &mut Body) -> u32 {
+    if body.kept.is_empty() {
+        return 0;
+    }
+    let multipart = multipart::looks_like(&body.kept);
+    let json = !multipart && json::looks_like(&body.kept);
+    let mut count = pass(redactor, body, |rewriter| match multipart {
+        true => multipart::redact(rewriter),
+        false => json::redact(rewriter, 0..rewriter.source.len(), json),
+    });
+    if memchr::memchr(b'=', &body.kept).is_none() {
+        return count;
+    }
+    count += pass(redactor, body, url::in_text);
+    // After the JSON: a form would take the values of two keys for one of its own. Here too the bytes count before the
+    // content type, which clients get wrong: JSON is often sent as a form.
+    let typed = !multipart && is_form(headers);
+    if typed || (!multipart && !json && form::looks_like(&body.kept)) {
+        count += pass(redactor, body, |rewriter| form::redact(rewriter, typed));
+    }
+    count
+}
+
+fn is_form(headers: &Headers) -> bool {
+    const FORM: &[u8] = b"application/x-www-form-urlencoded";
+    headers.get("content-type").is_some_and(|value| {
+        let value = value.trim_ascii_start();
+        value.len() >= FORM.len() && value[..FORM.len()].eq_ignore_ascii_case(FORM)
+    })
+}
+
+fn pass(redactor: &Redactor, body: &mut Body, scan: impl FnOnce(&mut Rewriter<'_>)) -> u32 {
+    let mut rewriter = Rewriter::new(redactor, &body.kept, redactor.max_body);
+    scan(&mut rewriter);
+    let Some(rewritten) = rewriter.finish() else { return 0 };
+    body.kept = rewritten.text;
+    body.truncated |= rewritten.cut;
+    rewritten.count
+}

@@ -1,0 +1,86 @@
+//! Headers and trailers: the value under a secret name, and URLs in the values of the others.
+
+use memchr::{memchr, memchr2};
+
+use super::{
+    Redactor, cookies,
+    names::{self, Place},
+    rewrite::Rewriter,
+    url,
+};
+use crate::dissect::Headers;
+
+/// Kubernetes clients that can set no other header put their token here, as one of the subprotocols.
+const SUBPROTOCOL: &[u8] = b"sec-websocket-protocol";
+const SUBPROTOCOL_TOKEN: &[u8] = b"base64url.bearer.authorization.k8s.io.";
+
+/// Replaces the secrets among the headers; how many. Headers without any are left as they lie.
+pub(super) fn redact(redactor: &Redactor, headers: &mut Headers) -> u32 {
+    let mut replaced = Vec::new();
+    let mut count = 0;
+    for (index, (name, value)) in headers.iter().enumerate() {
+        let verdict = names::is_secret(name, Place::Header);
+        if (verdict || worth_a_look(name, value))
+            && let Some((text, values)) = value_of(redactor, name, value, verdict)
+        {
+            replaced.push((index, text));
+            count += values;
+        }
+    }
+    if replaced.is_empty() {
+        return 0;
+    }
+    let more: usize = replaced.iter().map(|(_, text)| text.len()).sum();
+    let mut rebuilt = Headers::with_capacity(0, headers.heap() + more);
+    let mut replaced = replaced.into_iter().peekable();
+    for (index, (name, value)) in headers.iter().enumerate() {
+        match replaced.next_if(|(at, _)| *at == index) {
+            Some((_, text)) => rebuilt.push(name, &text),
+            None => rebuilt.push(name, value),
+        }
+    }
+    *headers = rebuilt;
+    count
+}
+
+/// Whether a header that is no secret by its name may hold one: `=` for parameters, `@` for userinfo. Every header of
+/// every call is asked.
+fn worth_a_look(name: &[u8], value: &[u8]) -> bool {
+    name.len() == SUBPROTOCOL.len() || memchr2(b'=', b'@', value).is_some()
+}
+
+/// The value as it may be stored and what was replaced in it; `None` when it may stay.
+fn value_of(redactor: &Redactor, name: &[u8], value: &[u8], secret: bool) -> Option<(Vec<u8>, u32)> {
+    if !secret {
+        if name.eq_ignore_ascii_case(SUBPROTOCOL) {
+            return subprotocols(redactor, value);
+        }
+
+        return url::in_header(redactor, name, value);
+    }
+    let mut rewriter = Rewriter::new(redactor, value, usize::MAX);
+    match cookies::kind(name) {
+        Some(cookies::Kind::Cookie) => cookies::cookie(&mut rewriter),
+        Some(cookies::Kind::SetCookie) => cookies::set_cookie(&mut rewriter),
+        None => rewriter.replace(0..value.len(), value),
+    }
+    rewriter.finish().map(|rewritten| (rewritten.text, rewritten.count))
+}
+
+fn subprotocols(redactor: &Redactor, value: &[u8]) -> Option<(Vec<u8>, u32)> {
+    let mut rewriter = Rewriter::new(redactor, value, usize::MAX);
+    let mut at = 0;
+    while at < value.len() {
+        let end = memchr(b',', &value[at..]).map_or(value.len(), |comma| at + comma);
+        let item = &value[at..end];
+        let spaces = item.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        if item[spaces..].len() > SUBPROTOCOL_TOKEN.len()
+            && item[spaces..][..SUBPROTOCOL_TOKEN.len()].eq_ignore_ascii_case(SUBPROTOCOL_TOKEN)
+        {
+            let token = at + spaces + SUBPROTOCOL_TOKEN.len()..end;
+            rewriter.replace(token.clone(), &value[token]);
+        }
+        at = end + 1;
+    }
+    rewriter.finish().map(|rewritten| (rewritten.text, rewritten.count))
+}

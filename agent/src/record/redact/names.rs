@@ -1,0 +1,354 @@
+//! Whose values are secrets: the one table of names, for headers, cookies' headers, query and form parameters, and the
+//! keys of JSON bodies.
+//!
+//! Case does not count, nor does anything but letters and digits (`X-API-Key`, `x_api_key` and `user[apiKey]` are all
+//! `apikey` at their end), nor digits at the end (`token2`). Redacting too much costs little, because equal secrets show as
+//! equal; so endings are generous, and what is known to be harmless is listed. To add a name, add a row.
+
+/// Where a name stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Header,
+    /// Of a query, a path or a form.
+    Parameter,
+    /// Of JSON.
+    Key,
+}
+
+/// How a row applies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rule {
+    /// The name is this.
+    Whole,
+    /// The name ends so, whatever stands before.
+    Ending,
+    /// The name is this, and stands in a query, a path or a form: in headers and JSON it means something else.
+    Parameter,
+    /// The name is this and holds no secret, though an ending says so.
+    Harmless,
+}
+
+use Rule::{Ending, Harmless, Parameter, Whole};
+
+/// In lower case, letters only, none ending in a digit.
+const TABLE: &[(&str, Rule)] = &[
+    // HTTP's own.
+    ("authorization", Ending),
+    ("cookie", Whole),
+    ("setcookie", Whole),
+    // Tokens, of any kind: access, refresh, CSRF, page, session.
+    ("token", Ending),
+    ("accesstokens", Whole),
+    ("refreshtokens", Whole),
+    ("jwt", Ending),
+    ("bearer", Whole),
+    ("assertion", Ending),
+    ("samlresponse", Whole),
+    ("csrf", Whole),
+    ("xsrf", Whole),
+    ("jsessionid", Whole),
+    ("phpsessid", Whole),
+    ("aspnetsessionid", Whole),
+    ("sessionid", Whole),
+    ("sessid", Whole),
+    // Passwords.
+    ("password", Ending),
+    ("passwords", Ending),
+    ("passwordhash", Ending),
+    ("passwordconfirm", Ending),
+    ("passwordconfirmation", Ending),
+    ("passwordrepeat", Ending),
+    ("passwordagain", Ending),
+    ("passwd", Ending),
+    ("passwort", Ending),
+    ("passphrase", Ending),
+    ("passcode", Ending),
+    ("pass", Whole),
+    ("dbpass", Whole),
+    ("userpass", Whole),
+    ("pwd", Ending),
+    ("pw", Whole),
+    ("psk", Whole),
+    ("otp", Whole),
+    ("totp", Whole),
+    ("cvv", Whole),
+    ("cvc", Whole),
+    // Secrets by their name.
+    ("secret", Ending),
+    ("secrets", Whole),
+    ("credential", Ending),
+    ("credentials", Ending),
+    ("creds", Ending),
+    ("connectionstring", Ending),
+    ("auth", Whole),
+    ("xauth", Whole),
+    // OAuth 2: one-time codes. As a key of JSON `code` is an error number, in a query it is not worth the risk.
+    ("code", Parameter),
+    ("authcode", Whole),
+    ("authorizationcode", Whole),
+    ("devicecode", Whole),
+    ("verificationcode", Whole),
+    ("codeverifier", Whole),
+    // Signatures, which make a URL a credential.
+    ("signature", Ending),
+    ("sig", Whole),
+    // Keys. In a query `key` is how many services take theirs; in JSON it is any key of any map.
+    ("key", Ending),
+    ("key", Parameter),
+    ("apikeys", Ending),
+    ("key", Harmless),
+    // A nonce (RFC 6455, 4.1), and what identifies without opening anything.
+    ("secwebsocketkey", Harmless),
+    ("idempotencykey", Harmless),
+    ("xidempotencykey", Harmless),
+    ("publickey", Harmless),
+    ("sshpublickey", Harmless),
+    ("cachekey", Harmless),
+    ("xcachekey", Harmless),
+    ("surrogatekey", Harmless),
+    ("primarykey", Harmless),
+    ("foreignkey", Harmless),
+    ("partitionkey", Harmless),
+    ("routingkey", Harmless),
+    ("messagekey", Harmless),
+    ("sortkey", Harmless),
+    ("rowkey", Harmless),
+    ("hashkey", Harmless),
+    ("rangekey", Harmless),
+    ("shardkey", Harmless),
+    ("groupkey", Harmless),
+    ("joinkey", Harmless),
+    ("objectkey", Harmless),
+    ("labelkey", Harmless),
+    ("topologykey", Harmless),
+    ("issuekey", Harmless),
+    ("projectkey", Harmless),
+    ("translationkey", Harmless),
+    ("kafkaapikey", Harmless),
+    ("hotkey", Harmless),
+    ("monkey", Harmless),
+    ("donkey", Harmless),
+    ("turkey", Harmless),
+    ("hockey", Harmless),
+    ("jockey", Harmless),
+    ("whiskey", Harmless),
+];
+
+/// Whether the value under this name is a secret. The name is as sent, escapes undone.
+pub(super) fn is_secret(name: &[u8], place: Place) -> bool {
+    // The last two letters decide nearly always: a header that is none of ours costs a look at one bit.
+    let name = without_tail(name);
+    let [.., before, last] = *name else { return false };
+    if before.is_ascii_alphanumeric() && PAIRS[slot(last)] & (1 << slot(before)) == 0 {
+        return false;
+    }
+    let mut verdict = false;
+    let mut row = FIRST[slot(last)];
+    while let Some(&(text, rule)) = TABLE.get(row as usize) {
+        row = NEXT[row as usize];
+        if let Some(whole) = ends_with(name, text) {
+            match rule {
+                Whole => verdict |= whole,
+                Ending => verdict = true,
+                Parameter if whole && place == Place::Parameter => return true,
+                Harmless if whole => return false,
+                Parameter | Harmless => {}
+            }
+        }
+    }
+    verdict
+}
+
+/// Whether the name ends in `text`, and then whether that is all of it.
+fn ends_with(name: &[u8], text: &str) -> Option<bool> {
+    let mut letters = name.iter().rev().filter(|byte| byte.is_ascii_alphanumeric());
+    for expected in text.bytes().rev() {
+        if letters.next()?.to_ascii_lowercase() != expected {
+            return None;
+        }
+    }
+    Some(letters.next().is_none())
+}
+
+/// Up to the last letter.
+fn without_tail(name: &[u8]) -> &[u8] {
+    let mut rest = name;
+    while let [front @ .., last] = rest {
+        if last.is_ascii_alphabetic() {
+            break;
+        }
+        rest = front;
+    }
+    rest
+}
+
+/// The slot of a letter, without regard to case. Other bytes share slots with letters: a false alarm, cleared by the table.
+const fn slot(letter: u8) -> usize {
+    (letter & 0x1f) as usize
+}
+
+const NONE: u8 = u8::MAX;
+
+/// By last letter: the first row that ends in it.
+static FIRST: [u8; 32] = INDEX.0;
+/// By row: the next one with the same last letter.
+static NEXT: [u8; TABLE.len()] = INDEX.1;
+/// By last letter: a bit for each letter that stands before it in some row.
+static PAIRS: [u32; 32] = INDEX.2;
+
+const INDEX: ([u8; 32], [u8; TABLE.len()], [u32; 32]) = index();
+
+const fn index() -> ([u8; 32], [u8; TABLE.len()], [u32; 32]) {
+    assert!(TABLE.len() < NONE as usize);
+    let (mut first, mut next, mut pairs) = ([NONE; 32], [NONE; TABLE.len()], [0; 32]);
+    let mut row = TABLE.len();
+    while row > 0 {
+        row -= 1;
+        let text = TABLE[row].0.as_bytes();
+        let last = text[text.len() - 1];
+        assert!(last.is_ascii_lowercase() && text[text.len() - 2].is_ascii_lowercase());
+        next[row] = first[slot(last)];
+        first[slot(last)] = row as u8;
+        pairs[slot(last)] |= 1 << slot(text[text.len() - 2]);
+    }
+    (first, next, pairs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_found() {
+        for &(text, rule) in TABLE {
+            assert!(text.bytes().all(|byte| byte.is_ascii_lowercase()), "{text}");
+            let found = is_secret(text.as_bytes(), Place::Parameter);
+            // `key` stands three times: an ending, harmless by itself, and a parameter.
+            assert_eq!(found, rule != Harmless || text == "key", "{text}");
+        }
+    }
+
+    #[test]
+    fn spelling_does_not_count() {
+        for name in [
+            "Authorization",
+            "PROXY-AUTHORIZATION",
+            "x-forwarded-authorization",
+            "Cookie",
+            "set_cookie",
+            "Set-Cookie2",
+            "X-API-Key",
+            "x_api_key",
+            "xApiKey",
+            "APIKEY",
+            "api.key",
+            "Ocp-Apim-Subscription-Key",
+            "x-auth-token",
+            "X-CSRF-Token",
+            "token",
+            "Token2",
+            "access_token",
+            "accessToken",
+            "X-Amz-Security-Token",
+            "client_secret",
+            "SECRET",
+            "AWS_SECRET_ACCESS_KEY",
+            "password",
+            "newPassword",
+            "password1",
+            "password_confirmation",
+            "user[password]",
+            "password[]",
+            "user.password",
+            "$password",
+            "passwd",
+            "PGPASSWORD",
+            "pwd",
+            "passphrase",
+            "X-Amz-Signature",
+            "X-Hub-Signature-256",
+            "sig",
+            "private_key",
+            "privateKey",
+            "x-goog-credential",
+            "id_token_hint_token",
+            "jwt",
+            "p-a-s-s-w-o-r-d",
+            "secret\u{200b}",
+        ] {
+            for place in [Place::Header, Place::Parameter, Place::Key] {
+                assert!(is_secret(name.as_bytes(), place), "{name} {place:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_only_looks_alike_stays() {
+        for name in [
+            "",
+            "-",
+            "k",
+            "y",
+            "host",
+            "user-agent",
+            "accept",
+            "connection",
+            "content-type",
+            "content-length",
+            "date",
+            "server",
+            "vary",
+            "location",
+            "www-authenticate",
+            "transfer-encoding",
+            "sec-websocket-key",
+            "monkey",
+            "Idempotency-Key",
+            "keyboard",
+            "keyword",
+            "author",
+            "authority",
+            "authenticated",
+            "max_tokens",
+            "token_type",
+            "total_tokens",
+            "tokenizer",
+            "secretary",
+            "passenger",
+            "compass",
+            "bypass",
+            "signal",
+            "design",
+            "sigma",
+            "cookie_consent",
+            "public_key",
+            "primaryKey",
+            "expires_in",
+            "x-request-id",
+            "etag",
+            "status",
+            "mcp-session-id",
+            "hotp",
+            "cache-control",
+            "last-modified",
+            "zip_code",
+            "error_code",
+            "1234",
+            "]][[",
+            "пароль",
+        ] {
+            for place in [Place::Header, Place::Parameter, Place::Key] {
+                assert!(!is_secret(name.as_bytes(), place), "{name} {place:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn key_and_code_are_secrets_in_parameters_only() {
+        for name in ["key", "code", "KEY", "key[]"] {
+            assert!(is_secret(name.as_bytes(), Place::Parameter), "{name}");
+            assert!(!is_secret(name.as_bytes(), Place::Key), "{name}");
+            assert!(!is_secret(name.as_bytes(), Place::Header), "{name}");
+        }
+    }
+}

@@ -1,0 +1,388 @@
+use hmac::{Hmac, KeyInit, Mac};
+
+use super::*;
+use crate::{
+    dissect::{Body, Headers},
+    record::sample::{self, MAX_BODY, redactor},
+};
+
+/// What stands for a secret under the tests' key, computed apart from the code.
+fn mark(secret: &str) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(b"test key").expect("a key");
+    mac.update(secret.as_bytes());
+    let hash = mac.finalize().into_bytes();
+    let hash: String = hash[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("[redacted {} B #{hash}]", secret.len())
+}
+
+/// `«secret»` in an expected text stands for its mark; how many there are.
+fn expected(text: &str) -> (String, u32) {
+    let mut out = String::new();
+    let mut rest = text;
+    let mut count = 0;
+    while let Some((before, after)) = rest.split_once('«') {
+        let (secret, after) = after.split_once('»').expect("closed");
+        out += before;
+        out += &mark(secret);
+        rest = after;
+        count += 1;
+    }
+    (out + rest, count)
+}
+
+fn body(text: &str, content_type: Option<&str>) -> (String, u32) {
+    let headers = content_type.map_or_else(Headers::default, |value| sample::headers(&[("Content-Type", value)]));
+    let mut body = sample::body(text.as_bytes());
+    let count = super::body::redact(&redactor(), &headers, &mut body);
+    (String::from_utf8(body.kept).expect("UTF-8"), count)
+}
+
+fn target(text: &str) -> (String, u32) {
+    let mut target = text.as_bytes().to_vec();
+    let count = url::target(&redactor(), &mut target);
+    (String::from_utf8(target).expect("UTF-8"), count)
+}
+
+fn header(name: &str, value: &str) -> (String, u32) {
+    let mut headers = sample::headers(&[("first", "1"), (name, value), ("last", "9")]);
+    let count = headers::redact(&redactor(), &mut headers);
+    let pairs: Vec<_> = headers.iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
+    assert_eq!(pairs.len(), 3);
+    assert_eq!((&pairs[0], &pairs[2]), (&(b"first".to_vec(), b"1".to_vec()), &(b"last".to_vec(), b"9".to_vec())));
+    assert_eq!(pairs[1].0, name.as_bytes());
+    (String::from_utf8(pairs[1].1.clone()).expect("UTF-8"), count)
+}
+
+/// Each text, and what becomes of it.
+fn check(cases: &[(&str, &str)], redact: impl Fn(&str) -> (String, u32)) {
+    for (text, wanted) in cases {
+        assert_eq!(redact(text), expected(wanted), "{text}");
+    }
+}
+
+/// Texts that stay as they are.
+fn check_same(cases: &[&str], redact: impl Fn(&str) -> (String, u32)) {
+    for text in cases {
+        assert_eq!(redact(text), ((*text).to_owned(), 0), "{text}");
+    }
+}
+
+#[test]
+fn the_mark_is_length_and_hash() {
+    // RFC 4231, test case 2.
+    let mut out = Vec::new();
+    Redactor::new(b"Jefe", MAX_BODY).mark(b"what do ya want for nothing?", &mut out);
+    assert_eq!(out, b"[redacted 28 B #5bdcc146bf60754e]");
+    // RFC 4231, test case 6: a key longer than the block.
+    out.clear();
+    Redactor::new(&[0xaa; 131], MAX_BODY).mark(b"Test Using Larger Than Block-Size Key - Hash Key First", &mut out);
+    assert_eq!(out, b"[redacted 54 B #60e431591ee0b67f]");
+}
+
+#[test]
+fn a_random_key_is_random() {
+    let mark = |redactor: &Redactor| {
+        let mut out = Vec::new();
+        redactor.mark(b"secret", &mut out);
+        out
+    };
+    let (one, two) = (Redactor::random(1).expect("random"), Redactor::random(1).expect("random"));
+    assert_eq!(mark(&one), mark(&one.clone()));
+    assert_ne!(mark(&one), mark(&two));
+    assert!(!format!("{one:?}").contains("keyed"));
+}
+
+#[test]
+fn headers_by_name() {
+    for (name, value, wanted) in [
+        ("Authorization", "Bearer abc.def", "«Bearer abc.def»"),
+        ("proxy-authorization", "Basic dTpw", "«Basic dTpw»"),
+        ("X-API-Key", "k-1", "«k-1»"),
+        ("X-Auth-Token", "t", "«t»"),
+        ("x-vault-token", "s.1", "«s.1»"),
+        ("x-hub-signature-256", "sha256=00ff", "«sha256=00ff»"),
+        ("Cookie", "a=1; session=xyz;b=\"q\"; flag=", "a=«1»; session=«xyz»;b=«\"q\"»; flag="),
+        ("cookie", "justavalue", "«justavalue»"),
+        ("COOKIE", "a=b=c; d", "a=«b=c»; «d»"),
+        (
+            "Set-Cookie",
+            "sid=abc; Path=/; Domain=x.org; Expires=Wed, 09 Jun 2027 10:18:14 GMT; Max-Age=1; Secure; HttpOnly; SameSite=Lax",
+            "sid=«abc»; Path=/; Domain=x.org; Expires=Wed, 09 Jun 2027 10:18:14 GMT; Max-Age=1; Secure; HttpOnly; SameSite=Lax",
+        ),
+        ("Set-Cookie", "a=1; Path=/, b=2; x=3", "a=«1»; Path=«/, b=2»; x=«3»"),
+        ("Set-Cookie", "path=/secret", "path=«/secret»"),
+        (
+            "Sec-WebSocket-Protocol",
+            "base64url.bearer.authorization.k8s.io.c2VjcmV0, v4.channel.k8s.io",
+            "base64url.bearer.authorization.k8s.io.«c2VjcmV0», v4.channel.k8s.io",
+        ),
+    ] {
+        assert_eq!(header(name, value), expected(wanted), "{name}: {value}");
+    }
+}
+
+#[test]
+fn urls_in_headers() {
+    check(
+        &[
+            ("https://u:p@h/x", "https://«u:p»@h/x"),
+            ("https://h/cb?code=abc&state=1", "https://h/cb?code=«abc»&state=1"),
+            ("/cb?access_token=abc#frag", "/cb?access_token=«abc»#frag"),
+            ("/cb#access_token=abc&x=1", "/cb#access_token=«abc»&x=1"),
+            ("https://u:p@h/?sig=a%2Bb&x=1", "https://«u:p»@h/?sig=«a+b»&x=1"),
+            ("<https://h/?page=2&api_key=k>; rel=\"next\"", "<https://h/?page=2&api_key=«k»>; rel=\"next\""),
+            ("5; url=https://h/?token=t", "5; url=https://h/?token=«t»"),
+            ("//u:p@h/x", "//«u:p»@h/x"),
+            ("for=1.2.3.4;secret=abc", "for=1.2.3.4;secret=«abc»"),
+            ("x=1, token=\"a b\", y=2", "x=1, token=\"«a b»\", y=2"),
+            ("http://u:a/b@h/x", "http://«u:a/b»@h/x"),
+            (
+                "https://login/?next=https%3A%2F%2Fh%2F%3Ftoken%3Dabc&y=1",
+                "https://login/?next=https://h/?token%3D«abc»&y=1",
+            ),
+        ],
+        |value| header("Location", value),
+    );
+    check_same(
+        &[
+            "https://h/@user/x",
+            "https://h:8080/@user",
+            "text/html; charset=utf-8",
+            "max-age=3600, public",
+            "a@b.org",
+            "/a//b@c",
+            "https://h/?a=b&c=%20d",
+            "https://h/?token=&x=1",
+        ],
+        |value| header("Location", value),
+    );
+    assert_eq!(header("Host", "u:p@h:80"), expected("«u:p»@h:80"));
+    assert_eq!(header("From", "me@example.org"), ("me@example.org".to_owned(), 0));
+}
+
+#[test]
+fn request_targets() {
+    check(
+        &[
+            ("/a?access_token=abc&x=1", "/a?access_token=«abc»&x=1"),
+            ("/a?x=1&api_key=k#y", "/a?x=1&api_key=«k#y»"),
+            ("/a?pass%77ord=abc", "/a?pass%77ord=«abc»"),
+            ("/a?user%5Bpassword%5D=abc&user[secret]=d", "/a?user%5Bpassword%5D=«abc»&user[secret]=«d»"),
+            ("/a?x=1;token=a;b", "/a?x=1;token=«a;b»"),
+            ("/a?key=AIza&code=1&sig=s&signature=t", "/a?key=«AIza»&code=«1»&sig=«s»&signature=«t»"),
+            ("/a;jsessionid=0F/b;x=1?y=2", "/a;jsessionid=«0F»/b;x=1?y=2"),
+            ("http://u:p@h/a?token=t", "http://«u:p»@h/a?token=«t»"),
+            ("u:p@h:443", "«u:p»@h:443"),
+            ("/proxy?u=http://u:p@h/", "/proxy?u=http://«u:p»@h/"),
+            ("/a?token=a=b==", "/a?token=«a=b==»"),
+            ("/a?q={\"password\":\"x&y", "/a?q={\"password\":\"«x»&y"),
+            ("/a?q=%7B%22password%22%3A%22x%26y%22%7D&z=1", "/a?q={\"password\":\"«x&y»\"}&z=1"),
+            ("/a?TOKEN=%zz%41", "/a?TOKEN=«%zzA»"),
+        ],
+        target,
+    );
+    check_same(
+        &[
+            "/",
+            "*",
+            "/a?x=1&y=2",
+            "/a?token",
+            "/a?token=",
+            "/a?=x",
+            "/a?monkey=1&keyword=2",
+            "h:443",
+            "/@scope/pkg",
+            "/a//b@c?x",
+        ],
+        target,
+    );
+}
+
+#[test]
+fn json_bodies() {
+    check(
+        &[
+            (r#"{"password":"hunter2"}"#, r#"{"password":"«hunter2»"}"#),
+            (r#"{"a":1, "Token" : "x" , "b":2}"#, r#"{"a":1, "Token" : "«x»" , "b":2}"#),
+            ("{\"token\"\n\t:\r\n \"x\"}", "{\"token\"\n\t:\r\n \"«x»\"}"),
+            (r#"{"pass\u0077ord":"x"}"#, r#"{"pass\u0077ord":"«x»"}"#),
+            (
+                r#"{"\u0070\u0061\u0073\u0073\u0077\u006f\u0072\u0064":"x"}"#,
+                r#"{"\u0070\u0061\u0073\u0073\u0077\u006f\u0072\u0064":"«x»"}"#,
+            ),
+            (r#"{"secret":"a\"b\\","c":"d"}"#, "{\"secret\":\"«a\"b\\»\",\"c\":\"d\"}"),
+            (r#"{"secret":"\u00e4\ud83d\ude00\n"}"#, "{\"secret\":\"«ä😀\n»\"}"),
+            (r#"{"secret":123,"api_key":-1.5e3}"#, r#"{"secret":"«123»","api_key":"«-1.5e3»"}"#),
+            (r#"{"secret":{"a":["}",{"b":"\"]"}]},"c":1}"#, r#"{"secret":"«{"a":["}",{"b":"\"]"}]}»","c":1}"#),
+            (r#"{"credentials":["a","b"],"c":1}"#, r#"{"credentials":"«["a","b"]»","c":1}"#),
+            (r#"[{"token":"a"},{"token":"a"}]"#, r#"[{"token":"«a»"},{"token":"«a»"}]"#),
+            (
+                "{\"token\":\"a\"}\n{\"token\":1}\n{\"token\":2",
+                "{\"token\":\"«a»\"}\n{\"token\":\"«1»\"}\n{\"token\":\"«2»\"",
+            ),
+            // Cut.
+            (r#"{"password":"hunt"#, r#"{"password":"«hunt»"#),
+            (r#"{"password":"hunt\"#, r#"{"password":"«hunt\»"#),
+            (r#"{"password":"hunt\u00"#, r#"{"password":"«hunt\u00»"#),
+            (r#"{"password":12"#, r#"{"password":"«12»""#),
+            (r#"{"password":{"a":"b"#, r#"{"password":"«{"a":"b»""#),
+            // A string in a string.
+            (r#"{"body":"{\"password\":\"x\",\"n\":1}"}"#, r#"{"body":"{\"password\":\"«x»\",\"n\":1}"}"#),
+            (r#"{"body":"{\"pin\":\"1\",\"token\": 12}"}"#, r#"{"body":"{\"pin\":\"1\",\"token\": \"«12»\"}"}"#),
+            (
+                r#"{"b":"{\"c\":\"{\\\"token\\\":\\\"x\\\\\\\"y\\\"}\"}"}"#,
+                r#"{"b":"{\"c\":\"{\\\"token\\\":\\\"«x"y»\\\"}\"}"}"#,
+            ),
+            (r#"{"b":"{\"token\":\"cut"}"#, r#"{"b":"{\"token\":\"«cut»"}"#),
+            (r#"{"b":"{\"token\":","password":"x"}"#, r#"{"b":"{\"token\":","password":"«x»"}"#),
+            (r#"{"b":"\\","password":"x"}"#, r#"{"b":"\\","password":"«x»"}"#),
+            // Written by people, or broken.
+            (r"{'password': 'it\'s', 'a': 'b'}", "{'password': '«it's»', 'a': 'b'}"),
+            (r#"{password: "x", a: "b"}"#, r#"{password: "«x»", a: "b"}"#),
+            (r#"{"query":"{ login(password: \"x\") { id } }"}"#, r#"{"query":"{ login(password: \"«x»\") { id } }"}"#),
+            (r#"{"password":hunter2,"b":1}"#, r#"{"password":"«hunter2»","b":1}"#),
+            (r#"{"a":"x" "token":"y"}"#, r#"{"a":"x" "token":"«y»"}"#),
+            // What it stands behind.
+            ("\u{feff}{\"token\":\"x\"}", "\u{feff}{\"token\":\"«x»\"}"),
+            (")]}',\n{\"token\":\"x\"}", ")]}',\n{\"token\":\"«x»\"}"),
+            ("event: m\ndata: {\"token\":\"x\"}\n\n", "event: m\ndata: {\"token\":\"«x»\"}\n\n"),
+            ("callback({\"token\":\"x\"})", "callback({\"token\":\"«x»\"})"),
+            ("it's 5\" wide {\"token\":\"x\"}", "it's 5\" wide {\"token\":\"«x»\"}"),
+            // URLs.
+            (r#"{"dsn":"postgres://u:p@h/db"}"#, r#"{"dsn":"postgres://«u:p»@h/db"}"#),
+            (
+                r#"{"next":"https:\/\/h\/?a=1\u0026sig=x\u0026b=2"}"#,
+                r#"{"next":"https:\/\/h\/?a=1\u0026sig=«x»\u0026b=2"}"#,
+            ),
+            (r"{'u':'http://h/','password':'x'}", "{'u':'http://h/','password':'«x»'}"),
+        ],
+        |text| body(text, Some("application/json")),
+    );
+    check_same(
+        &[
+            "{}",
+            "[]",
+            "{",
+            r#"{"password""#,
+            r#"{"password":"#,
+            r#"{"password": "#,
+            r#"{"password":""#,
+            r#"{"password":""}"#,
+            r#"{"password":null,"token":true,"secret":false,"api_key":{}}"#,
+            r#"{"key":"a","code":404,"max_tokens":5,"monkey":"b"}"#,
+            r#"{"a":"the password: unknown"}"#,
+            r#"{"error":"bad token:","next":"v"}"#,
+            r#"{"time":"12:34:56","url":"http://h/x"}"#,
+            "::::\":\":\"\":",
+            "\":",
+            "\\\":",
+        ],
+        |text| body(text, Some("application/json")),
+    );
+}
+
+#[test]
+fn json_under_any_content_type() {
+    for content_type in
+        [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("application/octet-stream")]
+    {
+        let (text, wanted) = (r#"{"a":"b&c=d","password":"p&q=1"}"#, r#"{"a":"b&c=d","password":"«p&q=1»"}"#);
+        assert_eq!(body(text, content_type), expected(wanted), "{content_type:?}");
+    }
+}
+
+#[test]
+fn form_bodies() {
+    const FORM: Option<&str> = Some("Application/X-WWW-Form-Urlencoded; charset=utf-8");
+    let cases = [
+        ("user=u&password=a%26b&x=1", "user=u&password=«a&b»&x=1"),
+        (
+            "grant_type=authorization_code&code=c&client_secret=s",
+            "grant_type=authorization_code&code=«c»&client_secret=«s»",
+        ),
+        ("pass%77ord=x", "pass%77ord=«x»"),
+        ("password=cut%2", "password=«cut%2»"),
+        ("payload={\"token\":\"x\"}&y=1", "payload={\"token\":\"«x»\"}&y=1"),
+        ("payload=%7B%22token%22%3A%22x%22%7D", "payload={\"token\":\"«x»\"}"),
+    ];
+    check(&cases, |text| body(text, FORM));
+    check(&cases, |text| body(text, None));
+    // A form's line end belongs to its value; in other texts the next line is another matter.
+    assert_eq!(body("password=a\r\nb&c=d", FORM), expected("password=«a\r\nb»&c=d"));
+    assert_eq!(body("USER=u\nPASSWORD=p\nX=1\n", None), expected("USER=u\nPASSWORD=«p»\nX=1\n"));
+    check_same(&["a=b&c=d", "token", "token=", "a b token=x", "<a href=\"?x=1\">"], |text| body(text, None));
+}
+
+#[test]
+fn multipart_bodies() {
+    let form = |value: &str| {
+        format!(
+            "--XyZ\r\nContent-Disposition: form-data; name=\"user\"\r\n\r\nu\r\n\
+             --XyZ\r\nContent-Disposition: form-data; filename=\"token\"; name=\"password\"\r\nContent-Type: text/plain\r\n\r\n{value}\r\n\
+             --XyZ\r\nContent-Disposition: form-data; name=meta\r\n\r\n{{\"token\":\"«t»\"}}\r\n--XyZ--\r\n"
+        )
+    };
+    let plain = |text: &str| text.replace(['«', '»'], "");
+    for value in ["«p\r\n-w»", "«1»"] {
+        assert_eq!(body(&plain(&form(value)), None), expected(&form(value)));
+    }
+    let cut = "--XyZ\r\nContent-Disposition: form-data; name=\"password\"\r\n\r\nhal";
+    assert_eq!(body(cut, None), expected(&cut.replace("hal", "«hal»")));
+    for end in 0..cut.len() - 3 {
+        assert_eq!(body(&cut[..end], None), (cut[..end].to_owned(), 0));
+    }
+    // A first line of hyphens alone makes no form.
+    assert_eq!(body("---\n{\"token\":\"x\"}", None), expected("---\n{\"token\":\"«x»\"}"));
+}
+
+#[test]
+fn a_redacted_body_keeps_to_the_limit() {
+    let text = r#"{"token":"a","token":"b","x":"ää"}"#;
+    let whole = body(text, None).0;
+    for limit in 0..whole.len() + 2 {
+        let mut body = sample::body(text.as_bytes());
+        let count = super::body::redact(&Redactor::new(b"test key", limit), &Headers::default(), &mut body);
+        assert!(body.kept.len() <= limit && whole.as_bytes().starts_with(&body.kept), "{limit}");
+        assert_eq!(body.truncated, body.kept.len() < whole.len(), "{limit}");
+        assert_eq!(body.size, Some(text.len() as u64));
+        let kept = String::from_utf8(body.kept).expect("no character is split");
+        assert_eq!(kept.matches("[redacted ").count(), kept.matches(']').count(), "{limit}");
+        assert_eq!(kept.matches(']').count(), count as usize, "{limit}");
+    }
+}
+
+#[test]
+fn every_place_of_an_exchange() {
+    let mut request =
+        sample::request("POST", "/?token=s3cr3t", &[("Authorization", "s3cr3t")], b"{\"token\":\"s3cr3t\"}");
+    request.trailers = sample::headers(&[("X-Secret", "s3cr3t")]);
+    let response = sample::response(200, &[("Set-Cookie", "a=s3cr3t")], b"password=s3cr3t");
+    let line = sample::line(sample::exchange(Some(request), Some(response)));
+    assert!(!line.contains("s3cr3t"), "{line}");
+    // The sample protocol shows no query.
+    assert_eq!(line.matches(&mark("s3cr3t")).count(), 5, "equal secrets show as equal");
+    assert!(line.ends_with("\"redacted\":6}"), "{line}");
+}
+
+#[test]
+fn binary_bodies_stay() {
+    let bytes: Vec<u8> = (0..=255).cycle().take(10_000).collect();
+    let mut body = Body { kept: bytes.clone(), ..Body::default() };
+    assert_eq!(super::body::redact(&redactor(), &Headers::default(), &mut body), 0);
+    assert_eq!(body.kept, bytes);
+}
+
+/// A body made to be slow: each colon's key search is bounded, each value is passed once.
+#[test]
+fn hostile_bodies_take_linear_time() {
+    for pattern in
+        ["\":", "\\\":", "\"token\":[", "\"token\":{\"", ":", "\\\\\\\":", "token:\"", "%25", "a=%7B", "://@", "=;"]
+    {
+        let text = pattern.repeat(64 * 1024 / pattern.len());
+        let start = std::time::Instant::now();
+        let _ = body(&text, None);
+        let _ = target(&text);
+        let _ = header("x", &text);
+        assert!(start.elapsed().as_secs() < 5, "{pattern}");
+    }
+}
