@@ -88,6 +88,10 @@ pub struct ReadArgs {
     #[arg(long, env = "TAPWIRE_NO_REDACT", value_parser = BoolishValueParser::new())]
     pub no_redact: bool,
 
+    /// Threads that dissect [default: one a core]
+    #[arg(long, env = "TAPWIRE_THREADS", value_name = "N")]
+    pub threads: Option<std::num::NonZero<usize>>,
+
     /// Serve MCP over the files instead of printing, until interrupted
     #[arg(long, conflicts_with_all = ["kfl", "limit", "output"])]
     pub serve: bool,

@@ -7,7 +7,6 @@ use std::{
     os::fd::AsFd,
     process::ExitCode,
     sync::{
-        Arc,
         atomic::{AtomicBool, Ordering},
         mpsc::{SyncSender, sync_channel},
     },
@@ -47,7 +46,7 @@ const WAITING: usize = 2 * LANES;
 /// The filter is wrong, or nothing can be read or printed.
 pub fn run(arguments: ReadArgs) -> Result<ExitCode, Failure> {
     let filter = match arguments.kfl.as_deref().map(Filter::parse).transpose() {
-        Ok(filter) => filter.map(Arc::new),
+        Ok(filter) => filter,
         Err(error) => {
             eprint_line(&format!("tapwire: {error}"));
             return Ok(ExitCode::from(2));
@@ -57,10 +56,11 @@ pub fn run(arguments: ReadArgs) -> Result<ExitCode, Failure> {
         eprint_line(&format!("note: {note}"));
     }
     let format = Format::or_default(arguments.output);
+    let max_body = arguments.max_body.as_usize();
     let options = ShardOptions {
-        settings: Settings { max_body: arguments.max_body.as_usize() },
+        settings: Settings { max_body },
         limits: Limits::default(),
-        redactor: if arguments.no_redact { None } else { Some(Redactor::from_environment()) },
+        redactor: if arguments.no_redact { None } else { Some(Redactor::from_environment(max_body)?) },
         epoch: 0,
     };
     let threads = arguments.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get);
@@ -83,7 +83,7 @@ fn close(totals: &Totals, format: Format) -> ExitCode {
 }
 
 struct Printing {
-    filter: Option<Arc<Filter>>,
+    filter: Option<Filter>,
     format: Format,
     live: bool,
     limit: Option<u64>,

@@ -15,7 +15,7 @@ use super::{
     upkeep::LISTS,
 };
 use crate::{
-    capture::{Packet, TcpHeader, Transport, Tuple},
+    capture::{CaptureSource, Packet, TcpHeader, Transport, Tuple},
     coverage::{Counters, Reason},
     time::Time,
 };
@@ -111,6 +111,17 @@ impl<T> FlowTable<T> {
     /// Memory held for bytes that wait for missing ones: never more than `Limits::held` between two calls.
     pub fn held_bytes(&self) -> usize {
         self.held
+    }
+
+    /// Time of the oldest segment that waits for bytes before it: what it holds may begin a message.
+    pub fn oldest_held(&self) -> Option<Time> {
+        if self.held == 0 {
+            return None;
+        }
+        self.slots.iter().flatten().filter_map(|slot| match &slot.kind {
+            Kind::Tcp(connection) => connection.oldest_held(),
+            Kind::Udp { .. } => None,
+        }).min()
     }
 
     /// Flows dropped to make room for others, before they ended.
@@ -305,6 +316,14 @@ pub(super) fn deliver<T>(
     counters: &mut Counters,
     each: &mut impl Each<T>,
 ) {
+    let mut piece = piece;
+    // The kernel makes an event of each packet, so what never came found no room in the ring.
+    if let Piece::Gap { reason, .. } = &mut piece
+        && flow.source == CaptureSource::Ebpf
+        && *reason == Reason::NotCaptured
+    {
+        *reason = Reason::RingFull;
+    }
     flow.bytes[direction as usize] += piece.len();
     if let Piece::Gap { bytes, .. } | Piece::Skip { bytes, .. } = piece {
         *missing += bytes;

@@ -326,6 +326,16 @@ impl<T> FlowTable<T> {
         }
     }
 
+    /// The kernel had no room for packets of a socket, up to the sequence number `end`: the stream went on to there,
+    /// whatever else is seen of it. False: nothing is known of such a stream.
+    pub fn lost(&mut self, cookie: u64, egress: bool, end: u32) -> bool {
+        let Some(&place) = self.index.cookies.get(&cookie) else { return false };
+        match self.slots[place.slot as usize].as_mut().map(|entry| &mut entry.kind) {
+            Some(Kind::Tcp(connection)) => connection.went_on_to(place.direction(egress), end),
+            Some(Kind::Udp { .. }) | None => false,
+        }
+    }
+
     /// The kernel says that a socket's connection is the agent's own: forgets it without a trace, and what still comes
     /// of it too.
     pub fn forget(&mut self, cookie: u64, counters: &mut Counters) {

@@ -349,6 +349,11 @@ impl Half {
         self.queue.is_some()
     }
 
+    /// Time of the oldest segment that waits.
+    pub(super) fn oldest_held(&self) -> Option<Time> {
+        self.queue.as_ref().and_then(|queue| queue.oldest())
+    }
+
     /// Memory for what waits.
     pub(super) fn held(&self) -> usize {
         self.queue.as_ref().map_or(0, |queue| queue.cost())

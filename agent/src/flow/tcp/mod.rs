@@ -263,6 +263,20 @@ impl Connection {
         Verdict::Taken
     }
 
+    /// Bytes up to this sequence number were sent, seen or not. False when the direction's numbers are not known.
+    pub(in crate::flow) fn went_on_to(&mut self, direction: Direction, end: u32) -> bool {
+        let half = &mut self.halves[direction as usize];
+        if !half.is_known() {
+            return false;
+        }
+        let offset = half.offset(end);
+        if offset > 0 {
+            half.acknowledge(offset.unsigned_abs());
+        }
+        self.busy = true;
+        true
+    }
+
     /// Gives up what was waited for long enough.
     pub(super) fn watch(&mut self, now: Time, packet: bool, waits: &Waits, sink: Sink<'_>) {
         for direction in Direction::BOTH {
@@ -294,6 +308,11 @@ impl Connection {
     /// Waits for missing bytes, so that it has to be looked after.
     pub(super) fn lacks(&self) -> bool {
         self.halves.iter().any(Half::lacks)
+    }
+
+    /// Time of the oldest segment that waits.
+    pub(super) fn oldest_held(&self) -> Option<Time> {
+        self.halves.iter().filter_map(Half::oldest_held).min()
     }
 
     /// Memory for what waits.

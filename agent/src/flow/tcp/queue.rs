@@ -114,6 +114,11 @@ impl Queue {
         }
     }
 
+    /// Time of the oldest segment that is kept, whatever its place.
+    pub(super) fn oldest(&self) -> Option<Time> {
+        self.segments.values().map(|segment| segment.time).min()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.segments.is_empty() && self.holes.is_empty()
     }
