@@ -99,6 +99,7 @@ fn headers_by_name() {
         ("proxy-authorization", "Basic dTpw", "«Basic dTpw»"),
         ("X-API-Key", "k-1", "«k-1»"),
         ("X-Auth-Token", "t", "«t»"),
+        ("X-Debug", "{\"user\":\"u\",\"token\":\"t\"}", "{\"user\":\"u\",\"token\":\"«t»\"}"),
         ("x-vault-token", "s.1", "«s.1»"),
         ("x-hub-signature-256", "sha256=00ff", "«sha256=00ff»"),
         ("Cookie", "a=1; session=xyz;b=\"q\"; flag=", "a=«1»; session=«xyz»;b=«\"q\"»; flag="),
@@ -302,6 +303,7 @@ fn form_bodies() {
         ),
         ("pass%77ord=x", "pass%77ord=«x»"),
         ("password=cut%2", "password=«cut%2»"),
+        ("&&password=x", "&&password=«x»"),
         ("payload={\"token\":\"x\"}&y=1", "payload={\"token\":\"«x»\"}&y=1"),
         ("payload=%7B%22token%22%3A%22x%22%7D", "payload={\"token\":\"«x»\"}"),
     ];
