@@ -214,7 +214,11 @@ impl Coverage {
 
     pub fn to_json(&self) -> serde_json::Value {
         let by_reason = |counts: &ByReason| -> serde_json::Value {
-            counts.iter().map(|(reason, count)| (reason.name().to_owned(), count.into())).collect::<serde_json::Map<_, _>>().into()
+            counts
+                .iter()
+                .map(|(reason, count)| (reason.name().to_owned(), count.into()))
+                .collect::<serde_json::Map<_, _>>()
+                .into()
         };
         let time = |time: Option<Time>| time.map_or(serde_json::Value::Null, |time| time.to_string().into());
         let mut malformed = serde_json::Map::new();

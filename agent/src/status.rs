@@ -15,6 +15,8 @@ pub struct Status {
     /// RFC 3339.
     pub started: String,
     pub listen: String,
+    /// The cgroup whose sockets are captured.
+    pub cgroup: String,
     pub capture: Vec<Hook>,
     pub kernel: KernelCounters,
     pub flows: Flows,
@@ -45,6 +47,8 @@ pub struct KernelCounters {
     pub twins: u64,
     /// Packets of the agent's own connections, at either end.
     pub own: u64,
+    /// Lost packets whose connection could not even be noted.
+    pub lost_unnoted: u64,
     /// Events that user space could not decode.
     pub malformed_events: u64,
 }

@@ -3,6 +3,7 @@
 
 pub mod headers;
 pub mod pcap;
+pub mod ring;
 
 use std::net::SocketAddr;
 

@@ -1,6 +1,9 @@
 //! What dissection yields, the same for all protocols: a request and its answer, each with its head, headers and body.
 
-use crate::{coverage::{ByReason, Reason}, time::Time};
+use crate::{
+    coverage::{ByReason, Reason},
+    time::Time,
+};
 
 /// A request and its answer, or one of them. Revisions of an exchange have the same `number`; the last one wins.
 #[derive(Clone, Debug)]
@@ -112,8 +115,8 @@ impl Headers {
     }
 
     pub fn push(&mut self, name: &[u8], value: &[u8]) {
-        self.entries.extend_from_slice(&(name.len() as u32).to_le_bytes());
-        self.entries.extend_from_slice(&(value.len() as u32).to_le_bytes());
+        let lengths = (value.len() as u64) << 32 | name.len() as u64 & u64::from(u32::MAX);
+        self.entries.extend_from_slice(&lengths.to_le_bytes());
         self.entries.extend_from_slice(name);
         self.entries.extend_from_slice(value);
         self.count += 1;
@@ -144,7 +147,9 @@ impl Headers {
         let mut rest = self.entries.as_slice();
         std::iter::from_fn(move || {
             let (lengths, texts) = rest.split_at_checked(LENGTHS)?;
-            let length = |at: usize| u32::from_le_bytes([lengths[at], lengths[at + 1], lengths[at + 2], lengths[at + 3]]) as usize;
+            let length = |at: usize| {
+                u32::from_le_bytes([lengths[at], lengths[at + 1], lengths[at + 2], lengths[at + 3]]) as usize
+            };
             let (name, texts) = texts.split_at_checked(length(0))?;
             let (value, texts) = texts.split_at_checked(length(4))?;
             rest = texts;

@@ -3,15 +3,32 @@
 //!
 //! Adding a protocol: a file or folder here, a line in `PROTOCOLS`, a folder in `tests/corpus`.
 
+pub mod conversation;
 pub mod exchange;
+pub mod input;
+pub mod output;
+pub mod pairing;
+pub mod text;
 
+mod detect;
+mod http1;
+mod tls;
+
+#[cfg(test)]
+mod tests;
+
+pub use conversation::{Conversation, Reads};
 pub use exchange::{Body, Exchange, Head, Headers, HttpRequest, HttpResponse, Incomplete, Message};
 
 pub use crate::flow::Direction;
-use crate::{coverage::Reason, flow::Protocol4};
+use crate::{
+    coverage::Reason,
+    flow::{Ending, Protocol4},
+};
+pub use text::text;
 
 /// Every protocol, in the order in which the probes are asked.
-pub static PROTOCOLS: &[&Protocol] = &[];
+pub static PROTOCOLS: &[&Protocol] = &[&http1::HTTP];
 
 /// One protocol: a row of the table.
 pub struct Protocol {
@@ -93,48 +110,49 @@ pub struct Field {
     pub get: for<'a> fn(&'a Exchange) -> Value<'a>,
 }
 
-/// Reads one conversation, both directions.
+/// Reads one conversation, both directions. `from` is the role of the sender: the conversation has turned the
+/// directions round when the flow's guess of the client was wrong.
 pub trait Dissector: Send {
-    /// Takes what it can from `input` and reports messages to `out`. Called again when there is more.
-    fn decode(&mut self, from: Direction, input: &mut input::Input<'_>, out: &mut output::Output) -> Result<Progress, Malformed>;
+    /// Takes what it can from `input` and reports messages to `out`. What it leaves is held, and it is called again when
+    /// there is more, or when a skip is over.
+    fn decode(
+        &mut self,
+        from: Direction,
+        input: &mut input::Input<'_>,
+        out: &mut output::Output,
+    ) -> Result<(), Malformed>;
 
-    /// Bytes are missing where the dissector needed them (never inside what it skips).
-    fn gap(&mut self, from: Direction, missing: Missing, out: &mut output::Output) -> Result<(), Malformed> {
-        let _ = (from, missing, out);
-        Err(Malformed("gap"))
-    }
+    /// Bytes are missing next. Returns how many of them it can do without, because they are of known extent; when that
+    /// is not all, `lose` follows.
+    fn gap(&mut self, from: Direction, missing: Missing, out: &mut output::Output) -> u64;
+
+    /// Bytes are missing inside what it skips.
+    fn passed_over(&mut self, from: Direction, missing: Missing, out: &mut output::Output);
+
+    /// Bytes pass, or are missing, that can't be read: closes what can't be finished. `decode` is next called after
+    /// `resume`.
+    fn lose(&mut self, from: Direction, missing: Option<Missing>, out: &mut output::Output);
+
+    /// A turn begins with what the probe takes for a message: whether that is plausible here. `unread`: the other side's
+    /// last turn, when that is not read either.
+    fn resume(&mut self, from: Direction, unread: input::Unread, out: &mut output::Output) -> bool;
+
+    /// This side begins to speak after the other.
+    fn turn(&mut self, from: Direction, out: &mut output::Output);
 
     /// Nothing more comes in this direction.
-    fn end(&mut self, from: Direction, ending: crate::flow::Ending, out: &mut output::Output) {
-        let _ = (from, ending, out);
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// All of the input was used.
-    Done,
-    /// A message goes on beyond the input; the rest is kept until more comes.
-    NeedMore,
+    fn end(&mut self, from: Direction, input: &mut input::Input<'_>, how: Ending, out: &mut output::Output);
 }
 
 /// Why bytes cannot be what the protocol says: a short name, counted by protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed(pub &'static str);
 
+/// Bytes that passed and are not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Missing {
     pub bytes: u64,
     pub reason: Reason,
     /// Left out by policy, not lost.
     pub skipped: bool,
-}
-
-pub mod input {
-    //! The bounded input of a dissector (placeholder until the stage lands).
-    pub struct Input<'a>(pub &'a [u8]);
-}
-pub mod output {
-    //! What a dissector reports (placeholder until the stage lands).
-    pub struct Output;
 }

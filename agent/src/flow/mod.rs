@@ -1,9 +1,39 @@
 //! From packets to ordered streams: the flow table, its limits and expiry, and TCP reassembly by Linux's rules.
 //! Pure: no clock, no I/O, no tokio. Time is that of the packets and of the caller's `expire`.
+//!
+//! - `table` is the door: a packet in, pieces out; flows begin and end there, and every limit is kept there.
+//! - `identity` says whose a packet is: the connection's addresses in files, the socket (a view) on a live node.
+//! - `tcp` puts one connection's segments in order; it knows nothing of tables.
+//!
+//! What is not done: fragments of IP datagrams are not put together (they reach no flow), and TCP checksums are not
+//! looked at (offloading leaves them wrong in most captures).
 
-use crate::{capture::{CaptureSource, JoinKey, Packet, Transport, Tuple}, coverage::{Counters, Reason}, time::Time};
+mod address;
+mod hash;
+mod identity;
+mod limits;
+mod lists;
+mod recent;
+mod slot;
+mod table;
+mod tcp;
+mod udp;
+mod upkeep;
+mod views;
 
-/// Which way bytes go. The client is who sent the SYN; without one, who is guessed to be (see `Flow::guessed`).
+#[cfg(test)]
+mod tests;
+
+pub use limits::Limits;
+pub use table::{Dropped, FlowTable};
+
+use crate::{
+    capture::{CaptureSource, JoinKey, Tuple},
+    coverage::Reason,
+    time::Time,
+};
+
+/// Which way bytes go. The client is who sent the SYN; without one, who is guessed to be (see `Flow::mid_stream`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Direction {
     ToServer,
@@ -34,6 +64,29 @@ pub enum Piece<'a> {
     End { how: Ending, time: Time },
 }
 
+impl Piece<'_> {
+    /// Payload bytes that the piece stands for.
+    pub fn len(&self) -> u64 {
+        match *self {
+            Self::Chunk { bytes, .. } => bytes.len() as u64,
+            Self::Gap { bytes, .. } | Self::Skip { bytes, .. } => bytes,
+            Self::End { .. } => 0,
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Missing bytes: left out by policy, or lost.
+    fn missing(bytes: u64, reason: Reason, time: Time) -> Self {
+        match reason {
+            Reason::BodyRate => Self::Skip { bytes, reason, time },
+            _ => Self::Gap { bytes, reason, time },
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     Fin,
@@ -42,6 +95,18 @@ pub enum Ending {
     Expired,
     /// Made room for other flows.
     Evicted,
+}
+
+/// What is known of a flow when it begins: enough to make the next stage's state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    pub id: FlowId,
+    pub source: CaptureSource,
+    pub transport: Protocol4,
+    /// As in `Flow`, as far as known by now.
+    pub ends: Tuple,
+    pub mid_stream: bool,
+    pub time: Time,
 }
 
 /// Names a flow within one source: the number of its first packet.
@@ -67,13 +132,15 @@ pub struct Flow<T> {
     pub dialed: Option<std::net::SocketAddr>,
     pub views: Views,
     pub join_key: Option<JoinKey>,
-    /// No SYN was seen: the connection is older than the capture, and who is the client is a guess.
+    /// No SYN was seen: the connection is older than the capture, and who is the client is a guess: the side that sends
+    /// to the lower port. Each direction begins at the first byte that was seen; what arrives of earlier ones is old.
     pub mid_stream: bool,
+    /// Of the client's socket where its view is held, else of the server's; 0 when there is none.
     pub cgroup: u64,
     pub started: Time,
     pub last: Time,
     pub packets: u64,
-    /// Payload bytes by direction (`Direction as usize`), unique ones.
+    /// Payload bytes by direction (`Direction as usize`): unique ones, missing ones too.
     pub bytes: [u64; 2],
     /// What the next stage keeps for this flow.
     pub state: T,

@@ -1,9 +1,31 @@
 //! Questions to the store: the filter, paging, one call, summaries. Each answer carries its `Coverage` and, when it is
-//! empty, why.
+//! empty, why. A question is answered from one snapshot, by one thread, and gives up at its deadline with what it has.
 
-use std::sync::Arc;
+mod answer;
+mod calls;
+mod cursor;
+pub mod filter;
+mod percentile;
+mod stats;
+#[cfg(test)]
+mod tests;
+mod walk;
 
-use crate::{coverage::Coverage, record::{Record, RecordId}, store::{Segment, Snapshot}, time::Time};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+pub use answer::coverage;
+pub use calls::{call, calls};
+pub use cursor::{Cursor, CursorError};
+pub use stats::stats;
+
+use crate::{coverage::Coverage, record::Record, store::Segment, time::Time};
+
+/// How long an answer may take where the asker sets no deadline. It also bounds how long a query's snapshot keeps
+/// evicted segments in memory (`store::Snapshot`).
+pub const MAX_QUERY_TIME: Duration = Duration::from_secs(10);
 
 /// A row of a segment, kept alive by it.
 #[derive(Clone, Debug)]
@@ -18,15 +40,7 @@ impl Found {
     }
 }
 
-/// Where the next page begins. Printed as one word; self-contained (segment, row, hash of the question).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cursor {
-    pub segment: u64,
-    pub row: u32,
-    pub question: u64,
-}
-
-/// Which records a question is about.
+/// Which records a question is about, and how it is asked.
 #[derive(Clone, Debug, Default)]
 pub struct Question {
     pub filter: Option<filter::Filter>,
@@ -34,6 +48,16 @@ pub struct Question {
     pub from: Option<Time>,
     /// Exclusive.
     pub to: Option<Time>,
+    /// Who answers, for the coverage.
+    pub nodes: Vec<String>,
+    /// When to stop and answer with what was found; `MAX_QUERY_TIME` from the start when absent.
+    pub deadline: Option<Instant>,
+}
+
+impl Question {
+    fn deadline(&self) -> Instant {
+        self.deadline.unwrap_or_else(|| Instant::now() + MAX_QUERY_TIME)
+    }
 }
 
 /// Newest first.
@@ -48,16 +72,18 @@ pub struct Page {
 }
 
 /// One group of a summary.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Group {
     /// The values of the fields that it was grouped by, as text; null when absent.
     pub key: Vec<Option<String>>,
     pub count: u64,
-    /// Calls a second, over the span of the question.
+    /// Calls a second, over the span that the coverage names; over one second when that has no length.
     pub rate: f64,
     pub errors: u64,
     /// Of the calls whose outcome is known.
     pub error_share: Option<f64>,
+    /// Calls whose outcome is not known: no answer was seen, or the protocol has none.
+    pub unknown: u64,
     /// Microseconds; of the calls that have an `elapsed_time`.
     pub p50: Option<u64>,
     pub p90: Option<u64>,
@@ -68,34 +94,13 @@ pub struct Group {
 
 #[derive(Debug)]
 pub struct Stats {
+    /// The largest first.
     pub groups: Vec<Group>,
     /// Groups beyond the limit are summed up in one without keys: how many they are.
     pub other_groups: u64,
+    /// Their sum.
+    pub others: Option<Group>,
     pub total: Group,
     pub coverage: Coverage,
     pub notes: Vec<String>,
-}
-
-pub mod filter {
-    //! KFL (placeholder until the stage lands).
-    #[derive(Clone, Debug)]
-    pub struct Filter;
-}
-
-/// A page of calls, newest first, at most `limit`, from `cursor` on.
-pub fn calls(snapshot: &Snapshot, question: &Question, limit: usize, cursor: Option<&Cursor>) -> Result<Page, String> {
-    let _ = (snapshot, question, limit, cursor);
-    Err("not built".to_owned())
-}
-
-/// The last revision of one call.
-pub fn call(snapshot: &Snapshot, id: RecordId) -> Option<Found> {
-    let _ = (snapshot, id);
-    None
-}
-
-/// A summary, grouped by fields of the catalogue; the largest groups first, at most `limit`.
-pub fn stats(snapshot: &Snapshot, question: &Question, group_by: &[String], limit: usize) -> Result<Stats, String> {
-    let _ = (snapshot, question, group_by, limit);
-    Err("not built".to_owned())
 }

@@ -1,0 +1,205 @@
+//! `tapwire read`: capture files through the agent's own byte path, their calls printed as they are settled.
+
+use std::{
+    fs::File,
+    io::Write,
+    num::NonZero,
+    os::fd::AsFd,
+    process::ExitCode,
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc::{SyncSender, sync_channel},
+    },
+    thread,
+};
+
+use super::{Failure, Format, calls::coverage_line, eprint_line, table};
+use crate::{
+    capture::pcap::Merge,
+    config::ReadArgs,
+    coverage::Coverage,
+    dissect::Settings,
+    flow::Limits,
+    query::filter::Filter,
+    read::{
+        self, Fault, LANES, Totals, Turn,
+        order::{Buffers, Key, Lines, Order},
+    },
+    record::{
+        Record, Redactor,
+        json::{self, Detail},
+    },
+    shard::ShardOptions,
+    time::Time,
+};
+
+/// Text that a lane gathers before it hands it on.
+const HANDED_ON: usize = 128 * 1024;
+/// Batches after which a lane says at the latest how far it has come: the others' lines wait for that.
+const TURNS: usize = 16;
+/// One more batch for so many flows: to say how far it has come costs the lane a look at all of them.
+const FLOWS_A_TURN: usize = 64;
+/// Hand-overs that may wait for the printing.
+const WAITING: usize = 2 * LANES;
+
+/// # Errors
+/// The filter is wrong, or nothing can be read or printed.
+pub fn run(arguments: ReadArgs) -> Result<ExitCode, Failure> {
+    let filter = match arguments.kfl.as_deref().map(Filter::parse).transpose() {
+        Ok(filter) => filter,
+        Err(error) => {
+            eprint_line(&format!("tapwire: {error}"));
+            return Ok(ExitCode::from(2));
+        }
+    };
+    for note in filter.iter().flat_map(|filter| filter.notes()) {
+        eprint_line(&format!("note: {note}"));
+    }
+    let format = Format::or_default(arguments.output);
+    let max_body = arguments.max_body.as_usize();
+    let options = ShardOptions {
+        settings: Settings { max_body },
+        limits: Limits::default(),
+        redactor: if arguments.no_redact { None } else { Some(Redactor::from_environment(max_body)?) },
+        epoch: 0,
+    };
+    let threads = arguments.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get);
+    let files = read::open(arguments.files);
+    let printing = Printing { filter, format, live: files.live(), limit: arguments.limit, now: Time::now() };
+    let totals = printing.print(files, &options, threads)?;
+    Ok(close(&totals, format))
+}
+
+/// What the answer rests on, and how it went.
+fn close(totals: &Totals, format: Format) -> ExitCode {
+    let failed = totals.files.iter().filter(|file| file.fault && !file.readable).count();
+    if failed == totals.files.len() {
+        return ExitCode::FAILURE;
+    }
+    let coverage =
+        Coverage { from: totals.from, to: totals.to, counters: totals.counters.clone(), ..Coverage::default() };
+    coverage_line(&coverage.to_json(), format);
+    if totals.files.iter().any(|file| file.fault) { ExitCode::from(3) } else { ExitCode::SUCCESS }
+}
+
+struct Printing {
+    filter: Option<Filter>,
+    format: Format,
+    live: bool,
+    limit: Option<u64>,
+    /// What `now()` means in the filter.
+    now: Time,
+}
+
+impl Printing {
+    /// Reads on other threads; this one puts lines in order and prints them.
+    fn print(&self, files: Merge, options: &ShardOptions, threads: usize) -> Result<Totals, Failure> {
+        let mut out = File::from(std::io::stdout().as_fd().try_clone_to_owned()?);
+        let buffers = Buffers::default();
+        let stop = AtomicBool::new(false);
+        let (send, receive) = sync_channel(WAITING);
+        match self.format {
+            Format::Table => writeln!(out, "{}", table::header())?,
+            Format::Json => out.write_all(b"[")?,
+            Format::Jsonl => {}
+        }
+        let mut order = Order::new(out, &buffers, self.limit, self.live);
+        if self.format == Format::Json {
+            order.without_first_byte();
+        }
+        let (totals, printed) = thread::scope(|scope| {
+            let reading = scope.spawn(|| {
+                let send = send;
+                let sink = |lane| LanePrinter::new(self, lane, &buffers, send.clone()).into_sink();
+                read::run(files, options, threads, &stop, tell, sink)
+            });
+            // Ends when the last lane does, or when nobody reads what is printed.
+            let printed = receive.iter().try_for_each(|lines| order.add(lines)).and_then(|()| order.finish());
+            stop.store(true, Ordering::Relaxed);
+            drop(receive);
+            (reading.join(), printed)
+        });
+        let (mut out, late) = printed?;
+        if self.format == Format::Json {
+            out.write_all(b"\n]\n")?;
+        }
+        if late > 0 {
+            eprint_line(&format!("note: {late} calls are printed out of order: the time of their packets goes back"));
+        }
+        totals.map_err(|_| Failure::Failed("reading ended early".to_owned()))
+    }
+
+    fn line(&self, record: &Record, out: &mut Vec<u8>) {
+        match self.format {
+            Format::Jsonl => {
+                json::write(record, Detail::Full, out);
+                out.push(b'\n');
+            }
+            // The first line's comma is left out.
+            Format::Json => {
+                out.extend_from_slice(b",\n");
+                json::write(record, Detail::Full, out);
+            }
+            Format::Table => {
+                let mut text = Vec::new();
+                json::write(record, Detail::WithoutBodies, &mut text);
+                out.extend_from_slice(table::call(&serde_json::from_slice(&text).unwrap_or_default()).as_bytes());
+                out.push(b'\n');
+            }
+        }
+    }
+}
+
+/// Names a file that could not be read.
+fn tell(fault: Fault) {
+    let name = if fault.path.as_os_str() == "-" { "standard input".into() } else { fault.path.display().to_string() };
+    eprint_line(&format!("tapwire: {}: {}", crate::mcp::text::one_line(&name), fault.what));
+}
+
+/// Makes lines of one lane's records.
+struct LanePrinter<'a> {
+    printing: &'a Printing,
+    lane: usize,
+    buffers: &'a Buffers,
+    send: SyncSender<Lines>,
+    text: Vec<u8>,
+    lines: Vec<(Key, u32, u32)>,
+    turns: usize,
+}
+
+impl<'a> LanePrinter<'a> {
+    fn new(printing: &'a Printing, lane: usize, buffers: &'a Buffers, send: SyncSender<Lines>) -> Self {
+        Self { printing, lane, buffers, send, text: Vec::new(), lines: Vec::new(), turns: 0 }
+    }
+
+    fn into_sink(mut self) -> impl FnMut(Turn<'_>) {
+        move |turn| self.turn(&turn)
+    }
+
+    fn turn(&mut self, turn: &Turn<'_>) {
+        for record in &turn.records {
+            if self.printing.filter.as_ref().is_some_and(|filter| !filter.matches(record, self.printing.now)) {
+                continue;
+            }
+            let start = self.text.len() as u32;
+            self.printing.line(record, &mut self.text);
+            self.lines.push((Key::new(record.timestamp, record.id), start, self.text.len() as u32));
+            if self.text.len() >= HANDED_ON {
+                self.hand_on(Time::default());
+                self.turns = TURNS;
+            }
+        }
+        self.turns += 1;
+        if turn.last || self.printing.live || self.turns >= TURNS + turn.flows() / FLOWS_A_TURN {
+            self.turns = 0;
+            self.hand_on(turn.settled());
+        }
+    }
+
+    fn hand_on(&mut self, settled: Time) {
+        let text = std::mem::replace(&mut self.text, self.buffers.take());
+        let lines = std::mem::take(&mut self.lines);
+        // Without a receiver nobody reads what is printed, and the reading ends.
+        let _ = self.send.send(Lines { lane: self.lane, text, lines, settled });
+    }
+}

@@ -1,0 +1,460 @@
+//! One flow's way through dissection: which protocol it speaks, which bytes reach the dissector, and the count of every
+//! byte. What no dissector reads is counted as undecoded, with its reason.
+//!
+//! A direction is in step, or lost. A lost one is read again only from the first byte of a turn: a segment that follows
+//! the other side's data and that begins like a message. A body may hold a whole message, so nothing else proves that
+//! one begins, and the first segment of a connection that is older than the capture proves nothing either.
+
+use super::{
+    Direction, Dissector, Exchange, Malformed, Match, Missing, Protocol, Settings,
+    detect::{self, Found},
+    input::{Input, Lane, Sync, Unread},
+    output::Output,
+    tls,
+};
+use crate::{
+    coverage::{Counters, Reason},
+    flow::{Ending, Piece, Protocol4},
+    time::Time,
+};
+
+/// Undecided bytes held in one direction. Servers take 8 KiB (Apache, nginx) to 64 KiB (Go's default is 1 MiB, which
+/// nobody uses up) of head; what needs more is not read.
+pub(super) const INPUT_LIMIT: usize = 64 << 10;
+
+/// Turns of a connection joined in mid-stream that began like nothing known, until it is called unknown. It is still
+/// tried at each turn: the next message may be the first that begins where a segment does.
+const ATTEMPTS: u8 = 4;
+
+/// What reads a conversation.
+#[derive(Clone, Copy, Debug)]
+pub enum Reads {
+    Detecting,
+    Protocol(&'static Protocol),
+    /// Nothing does, for this reason.
+    Undecoded(Reason),
+}
+
+struct Reader {
+    protocol: &'static Protocol,
+    dissector: Box<dyn Dissector>,
+    output: Output,
+}
+
+/// See the module.
+pub struct Conversation {
+    settings: Settings,
+    mid_stream: bool,
+    reversed: bool,
+    reads: Reads,
+    attempts: u8,
+    server_name: Option<Box<str>>,
+    /// By direction on the wire.
+    lanes: [Lane; 2],
+    reader: Option<Reader>,
+}
+
+impl std::fmt::Debug for Conversation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Conversation").field("reads", &self.reads).field("lanes", &self.lanes).finish_non_exhaustive()
+    }
+}
+
+impl Conversation {
+    /// `mid_stream`: the flow's first bytes, and who is the client, are not known.
+    pub fn new(settings: &Settings, transport: Protocol4, mid_stream: bool) -> Self {
+        let (sync, reads) = match (transport, mid_stream) {
+            (Protocol4::Udp, _) => (Sync::Closed(Reason::UnknownProtocol), Reads::Undecoded(Reason::UnknownProtocol)),
+            (Protocol4::Tcp, true) => (Sync::Lost(Reason::MidStream), Reads::Detecting),
+            (Protocol4::Tcp, false) => (Sync::Probing(Reason::UnknownProtocol), Reads::Detecting),
+        };
+        Self {
+            settings: settings.clone(),
+            mid_stream,
+            reversed: false,
+            reads,
+            attempts: 0,
+            server_name: None,
+            lanes: [Lane::new(sync, !mid_stream), Lane::new(sync, !mid_stream)],
+            reader: None,
+        }
+    }
+
+    /// Feeds one piece; finished exchanges are pushed to `done`. Does all counting of the piece: captured, skipped,
+    /// lost, undecoded and malformed; captured + skipped + lost are the bytes of the pieces, after each call.
+    pub fn feed(&mut self, from: Direction, piece: Piece<'_>, counters: &mut Counters, done: &mut Vec<Exchange>) {
+        match piece {
+            Piece::Chunk { bytes, time } => {
+                counters.captured(bytes.len() as u64);
+                self.chunk(from, bytes, time, counters);
+            }
+            // The body rate is a policy, also where a dissector would have needed the bytes.
+            Piece::Gap { bytes, reason, time: _ } => {
+                self.missing(from, Missing { bytes, reason, skipped: reason == Reason::BodyRate }, counters);
+            }
+            Piece::Skip { bytes, reason, time: _ } => {
+                self.missing(from, Missing { bytes, reason, skipped: true }, counters)
+            }
+            Piece::End { how, time: _ } => self.end(from, how, counters),
+        }
+        let Some(reader) = &mut self.reader else {
+            return;
+        };
+        if done.is_empty() {
+            std::mem::swap(done, &mut reader.output.done);
+        } else {
+            done.append(&mut reader.output.done);
+        }
+    }
+
+    /// Pushes the exchanges that began before `before`, are still open, and changed since they were last published, as
+    /// revisions with `open` set: a long stream or an unanswered request is visible while it runs.
+    pub fn publish_open(&mut self, before: Time, done: &mut Vec<Exchange>) {
+        if let Some(reader) = &mut self.reader {
+            reader.output.pairing.publish_open(before, done);
+        }
+    }
+
+    /// Detection found that the flow's guessed client is the server.
+    pub fn reversed(&self) -> bool {
+        self.reversed
+    }
+
+    pub fn reads(&self) -> Reads {
+        self.reads
+    }
+
+    /// The name that a ClientHello asked for.
+    pub fn server_name(&self) -> Option<&str> {
+        self.server_name.as_deref()
+    }
+
+    /// Bytes on the heap: undecided input, and messages being gathered.
+    pub fn held_bytes(&self) -> usize {
+        let messages = self.reader.as_ref().map_or(0, |reader| reader.output.pairing.held());
+        self.lanes.iter().map(|lane| lane.held().len()).sum::<usize>() + messages
+    }
+
+    /// Start of the oldest exchange that is still open, or that may begin with bytes that are held.
+    pub fn oldest_open(&self) -> Option<Time> {
+        let open = self.reader.as_ref().and_then(|reader| reader.output.pairing.oldest());
+        self.lanes.iter().filter_map(Lane::held_since).chain(open).min()
+    }
+
+    // === bytes ===
+
+    fn chunk(&mut self, from: Direction, bytes: &[u8], time: Time, counters: &mut Counters) {
+        if bytes.is_empty() {
+            return;
+        }
+        self.lanes[from.other() as usize].turn = true;
+        let turn = std::mem::take(&mut self.lanes[from as usize].turn);
+        if turn && let Some(reader) = &mut self.reader {
+            reader.dissector.turn(role(self.reversed, from), &mut reader.output);
+            self.apply(counters);
+        }
+        let lane = &mut self.lanes[from as usize];
+        if lane.sync != Sync::InStep {
+            lane.unread.add(bytes, turn);
+        }
+        match lane.sync {
+            Sync::InStep => {
+                let rest = lane.pass(bytes, time);
+                if !lane.skipping() {
+                    self.decode(from, rest, time, turn && rest.len() == bytes.len(), counters);
+                }
+            }
+            Sync::Closed(reason) => counters.undecoded.add(reason, bytes.len() as u64),
+            Sync::Lost(reason) if !turn => {
+                counters.undecoded.add(reason, bytes.len() as u64);
+                self.lose(from, None);
+            }
+            Sync::Lost(reason) => {
+                lane.sync = Sync::Probing(reason);
+                self.probe(from, bytes, time, turn, counters);
+            }
+            Sync::Probing(_) => self.probe(from, bytes, time, turn, counters),
+        }
+    }
+
+    fn decode(&mut self, from: Direction, chunk: &[u8], time: Time, turn: bool, counters: &mut Counters) {
+        let Some(reader) = &mut self.reader else {
+            return;
+        };
+        let lane = &mut self.lanes[from as usize];
+        let role = role(self.reversed, from);
+        let result = lane.read(chunk, time, turn, |input| reader.dissector.decode(role, input, &mut reader.output));
+        let failed = match result {
+            Err(Malformed(what)) => Some((what, Reason::Malformed)),
+            Ok(()) if lane.held().len() > INPUT_LIMIT => Some(("input_limit", Reason::InputLimit)),
+            Ok(()) => None,
+        };
+        self.apply(counters);
+        if let Some((what, reason)) = failed {
+            if let Some(reader) = &self.reader {
+                counters.malformed(reader.protocol.name, what);
+            }
+            self.forget(from, reason, None, counters);
+        }
+    }
+
+    /// Asks whether a message begins with what is held and `chunk` behind it.
+    fn probe(&mut self, from: Direction, chunk: &[u8], time: Time, turn: bool, counters: &mut Counters) {
+        let lane = &mut self.lanes[from as usize];
+        let Sync::Probing(reason) = lane.sync else {
+            return;
+        };
+        let mut chunk = chunk;
+        if !lane.held().is_empty() {
+            lane.hold(chunk, time, turn);
+            chunk = &[];
+        }
+        let lane = &self.lanes[from as usize];
+        let bytes = if lane.held().is_empty() { chunk } else { lane.held() };
+        let unread = self.lanes[from.other() as usize].unread;
+        let verdict = match &mut self.reader {
+            Some(reader) => {
+                let role = role(self.reversed, from);
+                match (reader.protocol.probe)(role, bytes) {
+                    Match::Yes if reader.dissector.resume(role, unread, &mut reader.output) => Match::Yes,
+                    Match::Yes | Match::No => Match::No,
+                    Match::NeedMore => Match::NeedMore,
+                }
+            }
+            None => match detect::look(from, bytes, self.mid_stream) {
+                Found::Protocol { protocol, reversed } => {
+                    if self.open(protocol, reversed, from, unread) {
+                        Match::Yes
+                    } else {
+                        Match::No
+                    }
+                }
+                Found::Encrypted { server_name, reversed } => {
+                    counters.undecoded.add(Reason::Encrypted, chunk.len() as u64);
+                    self.server_name = server_name.map(String::into_boxed_str);
+                    self.reversed = reversed;
+                    self.close(Reason::Encrypted, counters);
+                    return;
+                }
+                Found::Nothing => Match::No,
+                Found::NeedMore => Match::NeedMore,
+            },
+        };
+        let lane = &mut self.lanes[from as usize];
+        match verdict {
+            Match::Yes => {
+                lane.sync = Sync::InStep;
+                self.decode(from, chunk, time, turn, counters);
+                // What the other side sent before anybody knew the protocol.
+                let other = &mut self.lanes[from.other() as usize];
+                if other.whole && matches!(other.sync, Sync::Probing(_)) {
+                    other.sync = Sync::InStep;
+                    self.decode(from.other(), &[], time, false, counters);
+                }
+            }
+            Match::NeedMore if lane.held().len() + chunk.len() <= INPUT_LIMIT => lane.hold(chunk, time, turn),
+            Match::NeedMore | Match::No => {
+                let unread = lane.clear() + chunk.len();
+                if unread == 0 {
+                    return;
+                }
+                counters.undecoded.add(reason, unread as u64);
+                (lane.sync, lane.whole, lane.refused) = (Sync::Lost(reason), false, true);
+                self.lose(from, None);
+                self.give_up(counters);
+            }
+        }
+    }
+
+    /// A protocol is found, by what `from` sends: whether it is plausible here.
+    fn open(&mut self, protocol: &'static Protocol, reversed: bool, from: Direction, unread: Unread) -> bool {
+        let mut reader = Reader { protocol, dissector: (protocol.open)(&self.settings), output: Output::new(protocol) };
+        for direction in Direction::BOTH {
+            let lane = &self.lanes[direction as usize];
+            if !lane.whole {
+                reader.dissector.lose(role(reversed, direction), lane.missed, &mut reader.output);
+            }
+            if let Some(how) = lane.ended {
+                let end = |input: &mut Input<'_>| {
+                    reader.dissector.end(role(reversed, direction), input, how, &mut reader.output)
+                };
+                self.lanes[direction as usize].read(&[], Time(0), false, end);
+            }
+        }
+        let lane = &self.lanes[from as usize];
+        if !lane.whole && !reader.dissector.resume(role(reversed, from), unread, &mut reader.output) {
+            return false;
+        }
+        self.reversed = reversed;
+        self.reads = Reads::Protocol(protocol);
+        self.reader = Some(reader);
+        true
+    }
+
+    /// No protocol was found in what a side sent: whether to go on looking. One side alone proves nothing: it may be a
+    /// scan, or a banner before the client speaks.
+    fn give_up(&mut self, counters: &mut Counters) {
+        if self.reader.is_some() {
+            return;
+        }
+        self.attempts = self.attempts.saturating_add(1);
+        if !self.mid_stream && self.lanes.iter().all(|lane| lane.refused) {
+            self.close(Reason::UnknownProtocol, counters);
+        } else if self.attempts >= ATTEMPTS {
+            self.reads = Reads::Undecoded(Reason::UnknownProtocol);
+            for lane in &mut self.lanes {
+                if let Sync::Lost(reason) = &mut lane.sync {
+                    *reason = Reason::UnknownProtocol;
+                }
+            }
+        }
+    }
+
+    // === missing bytes, and the end ===
+
+    fn missing(&mut self, from: Direction, missing: Missing, counters: &mut Counters) {
+        let lane = &mut self.lanes[from as usize];
+        lane.turn = false;
+        let mut missing = missing;
+        let passed = if lane.sync == Sync::InStep { lane.pass_missing(missing.bytes) } else { 0 };
+        if passed > 0 {
+            counters.skipped(passed, missing.reason);
+            missing.bytes -= passed;
+            if let Some(reader) = &mut self.reader {
+                let passed = Missing { bytes: passed, skipped: true, ..missing };
+                reader.dissector.passed_over(role(self.reversed, from), passed, &mut reader.output);
+            }
+            if !self.lanes[from as usize].skipping() {
+                self.decode(from, &[], Time(0), false, counters);
+            }
+        }
+        if missing.bytes == 0 {
+            return;
+        }
+        if missing.skipped {
+            counters.skipped(missing.bytes, missing.reason);
+        } else {
+            counters.lost(missing.bytes, missing.reason);
+        }
+        let lane = &mut self.lanes[from as usize];
+        lane.advance(missing.bytes);
+        match lane.sync {
+            Sync::Closed(_) => {}
+            Sync::InStep => {
+                let Some(reader) = &mut self.reader else {
+                    return;
+                };
+                let used =
+                    reader.dissector.gap(role(self.reversed, from), missing, &mut reader.output).min(missing.bytes);
+                missing.bytes -= used;
+                self.apply(counters);
+                if missing.bytes > 0 {
+                    self.forget(from, missing.reason, Some(missing), counters);
+                } else {
+                    self.decode(from, &[], Time(0), false, counters);
+                }
+            }
+            Sync::Probing(_) | Sync::Lost(_) => self.forget(from, missing.reason, Some(missing), counters),
+        }
+    }
+
+    fn end(&mut self, from: Direction, how: Ending, counters: &mut Counters) {
+        let lane = &mut self.lanes[from as usize];
+        if lane.ended.replace(how).is_some() {
+            return;
+        }
+        if self.reader.is_none() && tls::begins(lane.held()).1.is_some() {
+            // A hello that goes on beyond what came.
+            self.close(Reason::Encrypted, counters);
+        }
+        let lane = &mut self.lanes[from as usize];
+        if let Some(reader) = &mut self.reader {
+            let role = role(self.reversed, from);
+            lane.read(&[], Time(0), false, |input| reader.dissector.end(role, input, how, &mut reader.output));
+        }
+        self.apply(counters);
+        let lane = &mut self.lanes[from as usize];
+        let left = lane.clear() as u64;
+        let reason = match (lane.sync, how) {
+            (Sync::Closed(reason) | Sync::Lost(reason) | Sync::Probing(reason), _) => reason,
+            (Sync::InStep, Ending::Fin | Ending::Reset) => Reason::Malformed,
+            (Sync::InStep, Ending::Expired) => Reason::NotCaptured,
+            (Sync::InStep, Ending::Evicted) => Reason::FlowLimit,
+        };
+        if left > 0
+            && let Some(reader) =
+                self.reader.as_ref().filter(|_| reason == Reason::Malformed && lane.sync == Sync::InStep)
+        {
+            counters.malformed(reader.protocol.name, "cut_short");
+        }
+        counters.undecoded.add(reason, left);
+        lane.sync = Sync::Closed(reason);
+    }
+
+    // === losing the thread ===
+
+    /// What is held can't be read: it is counted, and reading goes on at a later turn.
+    fn forget(&mut self, from: Direction, reason: Reason, missing: Option<Missing>, counters: &mut Counters) {
+        let lane = &mut self.lanes[from as usize];
+        // After a gap nothing that was held can go on.
+        let forgotten = if missing.is_some() { lane.clear() } else { lane.forget() };
+        counters.undecoded.add(reason, forgotten as u64);
+        lane.unread =
+            Unread { bytes: forgotten as u64 + missing.map_or(0, |missing| missing.bytes), ..Unread::default() };
+        lane.whole = false;
+        lane.sync = if lane.held().is_empty() { Sync::Lost(reason) } else { Sync::Probing(reason) };
+        self.lose(from, missing);
+        self.probe(from, &[], Time(0), false, counters);
+    }
+
+    /// Tells the dissector that bytes pass unread.
+    fn lose(&mut self, from: Direction, missing: Option<Missing>) {
+        match &mut self.reader {
+            Some(reader) => reader.dissector.lose(role(self.reversed, from), missing, &mut reader.output),
+            None => {
+                let lane = &mut self.lanes[from as usize];
+                lane.missed = missing.or(lane.missed);
+            }
+        }
+    }
+
+    /// Does what the dissector asked for besides reporting messages.
+    fn apply(&mut self, counters: &mut Counters) {
+        let Some(reader) = &mut self.reader else {
+            return;
+        };
+        if let Some(reason) = reader.output.left.take() {
+            self.close(reason, counters);
+            return;
+        }
+        if reader.output.lost == [None; 2] && reader.output.retry == [false; 2] {
+            return;
+        }
+        let lost = std::mem::take(&mut reader.output.lost);
+        let retry = std::mem::take(&mut reader.output.retry);
+        for direction in Direction::BOTH {
+            let role = role(self.reversed, direction) as usize;
+            if let Some(reason) = lost[role] {
+                let lane = &mut self.lanes[direction as usize];
+                counters.undecoded.add(reason, lane.clear() as u64);
+                (lane.sync, lane.whole) = (Sync::Lost(reason), false);
+            }
+            if retry[role] {
+                self.decode(direction, &[], Time(0), false, counters);
+            }
+        }
+    }
+
+    /// Nothing is read any more, in either direction.
+    fn close(&mut self, reason: Reason, counters: &mut Counters) {
+        self.reads = Reads::Undecoded(reason);
+        for lane in &mut self.lanes {
+            counters.undecoded.add(reason, lane.clear() as u64);
+            lane.sync = Sync::Closed(reason);
+        }
+    }
+}
+
+fn role(reversed: bool, from: Direction) -> Direction {
+    if reversed { from.other() } else { from }
+}

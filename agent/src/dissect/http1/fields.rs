@@ -1,0 +1,242 @@
+//! What the filter, the schemas and the docs know of HTTP.
+
+use std::borrow::Cow;
+
+use super::{request, response};
+use crate::dissect::{Body, Exchange, Field, Headers, Kind, Message, Value, text};
+
+pub(super) const FIELDS: &[Field] = &[
+    Field { name: "method", kind: Kind::Text, json: true, doc: "Request method, as sent", get: method },
+    Field { name: "path", kind: Kind::Text, json: true, doc: "Path of the request, without query", get: path },
+    Field { name: "url", kind: Kind::Text, json: true, doc: "URL of the request, with its query", get: url },
+    Field { name: "http_version", kind: Kind::Text, json: true, doc: "1.0, 1.1, 2 or 3", get: http_version },
+    Field { name: "status_code", kind: Kind::Int, json: true, doc: "Status of the final response", get: status_code },
+    Field {
+        name: "query_string",
+        kind: Kind::TextMap,
+        json: false,
+        doc: "Query parameters, decoded",
+        get: query_string,
+    },
+    Field {
+        name: "request.headers",
+        kind: Kind::TextMap,
+        json: false,
+        doc: "Request headers by lower-case name, repeats joined by \", \"",
+        get: |exchange| of_request(exchange, |message| Value::TextMap(header_map(&message.headers))),
+    },
+    Field {
+        name: "response.headers",
+        kind: Kind::TextMap,
+        json: false,
+        doc: "Response headers by lower-case name, repeats joined by \", \"",
+        get: |exchange| of_response(exchange, |message| Value::TextMap(header_map(&message.headers))),
+    },
+    Field {
+        name: "request.cookies",
+        kind: Kind::TextMap,
+        json: false,
+        doc: "Cookies that the client sent",
+        get: |exchange| of_request(exchange, |message| Value::TextMap(cookies(&message.headers, "cookie", true))),
+    },
+    Field {
+        name: "response.cookies",
+        kind: Kind::TextMap,
+        json: false,
+        doc: "Cookies that the server set, without their attributes",
+        get: |exchange| of_response(exchange, |message| Value::TextMap(cookies(&message.headers, "set-cookie", false))),
+    },
+    Field {
+        name: "request_headers_size",
+        kind: Kind::Int,
+        json: false,
+        doc: "Bytes from the request line to the blank line, inclusive",
+        get: |exchange| of_request(exchange, |message| Value::Int(i64::from(message.headers_size))),
+    },
+    Field {
+        name: "request_body_size",
+        kind: Kind::Int,
+        json: false,
+        doc: "Bytes of the request's body, after transfer and before content decoding",
+        get: |exchange| of_request(exchange, |message| size(&message.body)),
+    },
+    Field {
+        name: "response_headers_size",
+        kind: Kind::Int,
+        json: false,
+        doc: "Bytes from the status line to the blank line, inclusive",
+        get: |exchange| of_response(exchange, |message| Value::Int(i64::from(message.headers_size))),
+    },
+    Field {
+        name: "response_body_size",
+        kind: Kind::Int,
+        json: false,
+        doc: "Bytes of the response's body, after transfer and before content decoding",
+        get: |exchange| of_response(exchange, |message| size(&message.body)),
+    },
+    Field {
+        name: "request_body",
+        kind: Kind::Text,
+        json: false,
+        doc: "What was kept of the request's body",
+        get: |exchange| of_request(exchange, |message| Value::Text(text(&message.body.kept))),
+    },
+    Field {
+        name: "response_body",
+        kind: Kind::Text,
+        json: false,
+        doc: "What was kept of the response's body",
+        get: |exchange| of_response(exchange, |message| Value::Text(text(&message.body.kept))),
+    },
+];
+
+/// A half that was not seen is looked for and not known.
+fn of_request<'a>(exchange: &'a Exchange, get: impl FnOnce(&'a Message) -> Value<'a>) -> Value<'a> {
+    request(exchange).map_or(Value::Unknown, |(message, _)| get(message))
+}
+
+fn of_response<'a>(exchange: &'a Exchange, get: impl FnOnce(&'a Message) -> Value<'a>) -> Value<'a> {
+    response(exchange).map_or(Value::Unknown, |(message, _)| get(message))
+}
+
+fn size(body: &Body) -> Value<'_> {
+    body.size.map_or(Value::Unknown, |size| Value::Int(i64::try_from(size).unwrap_or(i64::MAX)))
+}
+
+fn method(exchange: &Exchange) -> Value<'_> {
+    request(exchange).map_or(Value::Unknown, |(_, head)| Value::Text(Cow::Borrowed(&head.method)))
+}
+
+fn http_version(exchange: &Exchange) -> Value<'_> {
+    let version = request(exchange).map(|(_, head)| head.version).or(response(exchange).map(|(_, head)| head.version));
+    version.map_or(Value::Unknown, |version| Value::Text(Cow::Borrowed(version)))
+}
+
+fn status_code(exchange: &Exchange) -> Value<'_> {
+    response(exchange).map_or(Value::Unknown, |(_, head)| Value::Int(i64::from(head.status)))
+}
+
+fn path(exchange: &Exchange) -> Value<'_> {
+    let Some((_, head)) = request(exchange) else {
+        return Value::Unknown;
+    };
+    if head.method == "CONNECT" {
+        return Value::Absent;
+    }
+    let target = origin(&head.target);
+    let end = target.iter().position(|&byte| byte == b'?' || byte == b'#').unwrap_or(target.len());
+    // RFC 3986 section 6.2.3: the path of `http://host` is `/`.
+    Value::Text(if end == 0 { Cow::Borrowed("/") } else { text(&target[..end]) })
+}
+
+/// The target without scheme and authority, if it has them (RFC 9112 section 3.2.2).
+fn origin(target: &[u8]) -> &[u8] {
+    match authority_start(target) {
+        Some(start) => {
+            let authority = &target[start..];
+            let end = authority.iter().position(|byte| b"/?#".contains(byte)).unwrap_or(authority.len());
+            &authority[end..]
+        }
+        None => target,
+    }
+}
+
+/// Behind `scheme://` (RFC 3986 section 3.1).
+fn authority_start(target: &[u8]) -> Option<usize> {
+    let colon = target.iter().position(|&byte| !(byte.is_ascii_alphanumeric() || b"+-.".contains(&byte)))?;
+    (colon > 0 && target[colon..].starts_with(b"://")).then_some(colon + 3)
+}
+
+fn url(exchange: &Exchange) -> Value<'_> {
+    let Some((message, head)) = request(exchange) else {
+        return Value::Unknown;
+    };
+    let host = message.headers.get("host").filter(|host| !host.is_empty());
+    match host {
+        // RFC 9110 section 7.1: the scheme is that of the connection.
+        Some(host) if head.target.starts_with(b"/") => {
+            Value::Text(Cow::Owned(["http://", &text(host), &text(&head.target)].concat()))
+        }
+        _ => Value::Text(text(&head.target)),
+    }
+}
+
+fn query_string(exchange: &Exchange) -> Value<'_> {
+    let Some((_, head)) = request(exchange) else {
+        return Value::Unknown;
+    };
+    let target = head.target.split(|&byte| byte == b'#').next().unwrap_or_default();
+    let Some(question) = target.iter().position(|&byte| byte == b'?') else {
+        return Value::TextMap(Vec::new());
+    };
+    let mut map = Vec::new();
+    let pairs = target[question + 1..].split(|&byte| byte == b'&').filter(|pair| !pair.is_empty());
+    for pair in pairs.take(PARAMETERS) {
+        let (name, value) = split_once(pair, b'=').unwrap_or((pair, &[]));
+        insert(&mut map, percent_decoded(name), percent_decoded(value));
+    }
+    Value::TextMap(map)
+}
+
+/// Parameters shown of one query: a target of 64 KiB could hold 32 thousand, which a filter would sort for each record.
+const PARAMETERS: usize = 1024;
+
+/// `%XX`, and `+` for a space as forms write it (WHATWG URL section 5.1).
+fn percent_decoded(bytes: &[u8]) -> Cow<'_, str> {
+    if !bytes.iter().any(|byte| b"%+".contains(byte)) {
+        return text(bytes);
+    }
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        let hex = |at: usize| after.get(at).and_then(|&digit| char::from(digit).to_digit(16));
+        match (byte, hex(0), hex(1)) {
+            (b'%', Some(high), Some(low)) => {
+                decoded.push((high << 4 | low) as u8);
+                rest = &after[2..];
+            }
+            (b'+', ..) => decoded.push(b' '),
+            _ => decoded.push(byte),
+        }
+    }
+    Cow::Owned(text(&decoded).into_owned())
+}
+
+fn split_once(bytes: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
+    let found = bytes.iter().position(|&byte| byte == at)?;
+    Some((&bytes[..found], &bytes[found + 1..]))
+}
+
+type Map<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
+
+fn header_map(headers: &Headers) -> Map<'_> {
+    let mut map = Vec::with_capacity(headers.len());
+    for (name, value) in headers.iter() {
+        let mut name = text(name);
+        if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            name = Cow::Owned(name.to_ascii_lowercase());
+        }
+        insert(&mut map, name, text(value));
+    }
+    map
+}
+
+/// RFC 6265: `a=b; c=d` from a client, one `a=b; attributes` in each header from a server.
+fn cookies<'a>(headers: &'a Headers, header: &str, all: bool) -> Map<'a> {
+    let mut map = Vec::new();
+    for (_, value) in headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(header.as_bytes())) {
+        let pairs = value.split(|&byte| byte == b';').map(<[u8]>::trim_ascii).filter(|pair| !pair.is_empty());
+        for (name, value) in pairs.take(if all { usize::MAX } else { 1 }).filter_map(|pair| split_once(pair, b'=')) {
+            insert(&mut map, text(name), text(value));
+        }
+    }
+    map
+}
+
+fn insert<'a>(map: &mut Map<'a>, name: Cow<'a, str>, value: Cow<'a, str>) {
+    match map.iter_mut().find(|(known, _)| *known == name) {
+        Some((_, values)) => *values = Cow::Owned([values, ", ", &value].concat()),
+        None => map.push((name, value)),
+    }
+}

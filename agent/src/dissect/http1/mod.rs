@@ -1,0 +1,502 @@
+//! HTTP/1.0 and 1.1 (RFC 9110, RFC 9112). One dissector reads both directions: requests one after another, answers in
+//! their order. Where two peers could read the same bytes differently, the exchange says so and nothing is guessed.
+
+mod body;
+mod chunked;
+mod decode;
+mod fields;
+mod framing;
+mod head;
+mod start;
+
+use body::Reading;
+use framing::{Asked, Framing};
+use head::{Parsed, Scan};
+
+use super::{
+    Body, Direction, Dissector, Exchange, Head, Headers, Malformed, Match, Message, Missing, Protocol, Settings,
+    input::{Input, Unread},
+    output::Output,
+    pairing::{Half, Handle},
+};
+use crate::{
+    coverage::Reason,
+    flow::{Ending, Protocol4},
+};
+
+pub(super) static HTTP: Protocol = Protocol {
+    name: "http",
+    transport: Protocol4::Tcp,
+    ports: &[80, 8000, 8080],
+    fields: fields::FIELDS,
+    probe: start::probe,
+    open: |settings| Box::new(Http1::new(settings)),
+};
+
+/// Raw bytes kept beyond the limit of a body that is coded: the coding's own framing, and content that didn't shrink.
+const CODED_SLACK: usize = 1 << 10;
+
+/// What one direction is in the middle of.
+#[derive(Debug)]
+enum State {
+    Head(Scan),
+    Body(Reading),
+    /// After CONNECT: what follows is HTTP only when the tunnel is refused.
+    Waiting,
+    Lost,
+}
+
+#[derive(Debug)]
+struct Http1 {
+    max_body: usize,
+    /// By direction.
+    states: [State; 2],
+    /// The server's last message was not final: what the client sends next may be a body.
+    interim: bool,
+    /// A request began since the server's side was last lost.
+    asked: bool,
+}
+
+impl Http1 {
+    fn new(settings: &Settings) -> Self {
+        let state = || State::Head(Scan::default());
+        Self { max_body: settings.max_body, states: [state(), state()], interim: false, asked: false }
+    }
+
+    /// Reads one head, if it is whole. Whether there may be more to read.
+    fn head(&mut self, from: Direction, input: &mut Input<'_>, out: &mut Output) -> Result<bool, Malformed> {
+        let turn = input.begins_turn();
+        // RFC 9112 section 2.2: empty lines before a request are ignored. Servers are known to send them as well.
+        input.consume(input.bytes().len() - start::skip_blank(input.bytes()).len());
+        let State::Head(scan) = &mut self.states[from as usize] else {
+            return Ok(false);
+        };
+        if input.bytes().is_empty() {
+            return Ok(false);
+        }
+        let Some(parsed) = head::parse(from, input.bytes(), scan)? else {
+            return Ok(false);
+        };
+        *scan = Scan::default();
+        let Parsed { size, head, headers, facts, findings } = parsed;
+        let (started, ended) = (input.time_at(0), input.time_at(size - 1));
+        input.consume(size);
+        let message = Message {
+            started,
+            ended,
+            head,
+            headers,
+            headers_size: u32::try_from(size).unwrap_or(u32::MAX),
+            trailers: Headers::default(),
+            body: Body::default(),
+        };
+        match from {
+            Direction::ToServer => self.request(message, facts, findings, turn, input, out),
+            Direction::ToClient => self.response(message, facts, findings, input, out),
+        }
+    }
+
+    fn request(
+        &mut self,
+        message: Message,
+        facts: framing::Facts,
+        findings: Vec<&'static str>,
+        turn: bool,
+        input: &Input<'_>,
+        out: &mut Output,
+    ) -> Result<bool, Malformed> {
+        let Head::HttpRequest(head) = &message.head else {
+            return Err(Malformed("start_line"));
+        };
+        let (framing, finding) = facts.request(head.version);
+        let connect = head.method == "CONNECT";
+        self.asked = true;
+        if turn && !matches!(self.states[Direction::ToClient as usize], State::Body(_)) {
+            out.resume();
+        }
+        let handle = out.request(message, turn);
+        for finding in findings.into_iter().chain(finding) {
+            out.finding(handle, finding);
+        }
+        if connect {
+            // RFC 9110 section 9.3.6: a CONNECT request has no content.
+            self.finish(out, handle, Half::Request, Some(0));
+            self.states[Direction::ToServer as usize] = State::Waiting;
+            return Ok(false);
+        }
+        self.begin_body(Direction::ToServer, handle, framing, &facts, false, input, out)
+    }
+
+    fn response(
+        &mut self,
+        message: Message,
+        facts: framing::Facts,
+        findings: Vec<&'static str>,
+        input: &Input<'_>,
+        out: &mut Output,
+    ) -> Result<bool, Malformed> {
+        let Head::HttpResponse(head) = &message.head else {
+            return Err(Malformed("start_line"));
+        };
+        let status = head.status;
+        self.interim = matches!(status, 100..=199) && status != 101;
+        if self.interim {
+            // RFC 9110 section 15.2: any number of them may come before the final one.
+            out.awaited_finding(match status {
+                100 => "continue",
+                103 => "early_hints",
+                _ => "informational",
+            });
+            return Ok(true);
+        }
+        let waiting = matches!(self.states[Direction::ToServer as usize], State::Waiting);
+        let asked = match out.awaited().and_then(|exchange| exchange.request.as_ref()).map(|request| &request.head) {
+            Some(Head::HttpRequest(request)) => match &*request.method {
+                "HEAD" => Asked::Head,
+                "CONNECT" => Asked::Connect,
+                _ => Asked::Other,
+            },
+            _ if waiting => Asked::Connect,
+            _ => Asked::Unknown,
+        };
+        let (framing, finding) = facts.response(head.version, status, asked);
+        let handle = out.response(message);
+        for finding in findings.into_iter().chain(finding) {
+            out.finding(handle, finding);
+        }
+        // RFC 9110 sections 7.8 and 9.3.6.
+        if status == 101 || asked == Asked::Connect && (200..=299).contains(&status) {
+            out.finding(handle, "upgraded");
+            self.finish(out, handle, Half::Response, Some(0));
+            self.cut(Direction::ToServer, "cut_short", out);
+            out.end_answers();
+            out.leave(Reason::Upgraded);
+            self.states = [State::Lost, State::Lost];
+            return Ok(false);
+        }
+        if asked == Asked::Connect {
+            self.states[Direction::ToServer as usize] = State::Head(Scan::default());
+            out.retry(Direction::ToServer);
+        }
+        if let State::Body(reading) = &mut self.states[Direction::ToServer as usize]
+            && reading.fresh
+        {
+            // RFC 9110 section 10.1.1: a client that waited for 100 need not send the body to who refuses it.
+            reading.declined = reading.expects && status >= 300;
+        }
+        self.begin_body(Direction::ToClient, handle, framing, &facts, asked == Asked::Unknown, input, out)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what both kinds of message share, called from two places")]
+    fn begin_body(
+        &mut self,
+        from: Direction,
+        handle: Handle,
+        framing: Framing,
+        facts: &framing::Facts,
+        unsure: bool,
+        input: &Input<'_>,
+        out: &mut Output,
+    ) -> Result<bool, Malformed> {
+        let half = half(from);
+        if let Framing::Unclear(why) = framing {
+            out.finding(handle, why);
+            self.finish(out, handle, half, None);
+            return Err(Malformed(why));
+        }
+        let coded = facts.content_coded || facts.transfer_coded;
+        let room = if coded { self.max_body.saturating_add(CODED_SLACK) } else { self.max_body };
+        let Some(mut reading) = Reading::new(handle, framing, input.position(), room) else {
+            self.finish(out, handle, half, Some(0));
+            return Ok(true);
+        };
+        (reading.coded, reading.recoded, reading.unsure) = (coded, facts.transfer_coded, unsure);
+        reading.expects = facts.expects;
+        if coded {
+            out.coded(handle, half);
+        }
+        self.states[from as usize] = State::Body(reading);
+        Ok(true)
+    }
+
+    /// Reads what is there of a body. Whether there may be more to read.
+    fn body(&mut self, from: Direction, input: &mut Input<'_>, out: &mut Output) -> Result<bool, Malformed> {
+        let State::Body(reading) = &mut self.states[from as usize] else {
+            return Ok(false);
+        };
+        let (handle, half) = (reading.handle, half(from));
+        if reading.fresh && !input.bytes().is_empty() {
+            if reading.declined && input.begins_turn() {
+                match start::probe(from, input.bytes()) {
+                    Match::NeedMore => return Ok(false),
+                    Match::No => {}
+                    Match::Yes => {
+                        // The body or the next request: nobody can tell. It was declined, so a request is likelier.
+                        self.cut(from, "body_not_sent", out);
+                        self.states[from as usize] = State::Head(Scan::default());
+                        return Ok(true);
+                    }
+                }
+            }
+            // After HEAD no body comes, but the next answer; a body may hold a whole answer too.
+            if reading.unsure {
+                match start::probe(from, input.bytes()) {
+                    Match::NeedMore => return Ok(false),
+                    Match::No => {}
+                    Match::Yes => {
+                        self.unclear(out);
+                        return Ok(false);
+                    }
+                }
+            }
+        }
+        let State::Body(reading) = &mut self.states[from as usize] else {
+            return Ok(false);
+        };
+        let Some(message) = out.message(handle, half) else {
+            return Ok(false);
+        };
+        let mut findings = Vec::new();
+        let result = reading.read(input, &mut message.body.kept, &mut message.trailers, &mut findings);
+        message.ended = input.last_time();
+        for finding in findings {
+            out.finding(handle, finding);
+        }
+        match result {
+            Ok(None) => Ok(false),
+            Ok(Some(size)) => {
+                self.close(from, Some(size), out);
+                Ok(true)
+            }
+            Err(Malformed(why)) => {
+                out.finding(handle, why);
+                Err(Malformed(why))
+            }
+        }
+    }
+
+    /// The body that is being read is over, with this size.
+    fn close(&mut self, from: Direction, size: Option<u64>, out: &mut Output) {
+        let state = std::mem::replace(&mut self.states[from as usize], State::Head(Scan::default()));
+        let State::Body(reading) = state else {
+            self.states[from as usize] = state;
+            return;
+        };
+        let (handle, half) = (reading.handle, half(from));
+        if reading.coded {
+            self.decode_body(handle, half, size, out);
+        }
+        self.finish(out, handle, half, size.filter(|_| !reading.recoded));
+    }
+
+    /// The body that is being read ends here, and its size is not known.
+    fn cut(&mut self, from: Direction, finding: &'static str, out: &mut Output) {
+        if let State::Body(reading) = &self.states[from as usize] {
+            out.finding(reading.handle, finding);
+            self.close(from, None, out);
+        }
+    }
+
+    /// Whether the answer that is being read has a body can't be told: its request was not seen.
+    fn unclear(&mut self, out: &mut Output) {
+        self.cut(Direction::ToClient, "body_unclear", out);
+        self.states[Direction::ToClient as usize] = State::Lost;
+        out.lose(Direction::ToClient, Reason::MidStream);
+    }
+
+    fn decode_body(&self, handle: Handle, half: Half, size: Option<u64>, out: &mut Output) {
+        let Some(message) = out.message(handle, half) else {
+            return;
+        };
+        let raw = std::mem::take(&mut message.body.kept);
+        let raw_whole = size == Some(raw.len() as u64);
+        let named = |wanted: &'static [u8]| {
+            let values = message.headers.iter().filter(move |(name, _)| name.eq_ignore_ascii_case(wanted));
+            values.map(|(_, value)| value)
+        };
+        let names = named(b"content-encoding").chain(named(b"transfer-encoding"));
+        let finding = match decode::decode(names, &raw, raw_whole, self.max_body) {
+            Ok(Some(decoded)) => {
+                message.body.kept = decoded.bytes;
+                message.body.decoded = Some(decoded.name);
+                message.body.truncated = !decoded.whole;
+                decoded.damaged.then_some("content_encoding")
+            }
+            Ok(None) => {
+                message.body.kept = raw;
+                None
+            }
+            Err(why) => {
+                message.body.kept = raw;
+                Some(why)
+            }
+        };
+        if let Some(finding) = finding {
+            out.finding(handle, finding);
+        }
+    }
+
+    /// A half is complete, or will never be.
+    fn finish(&self, out: &mut Output, handle: Handle, half: Half, size: Option<u64>) {
+        if let Some(Message { body, .. }) = out.message(handle, half) {
+            body.size = size;
+            if body.decoded.is_none() {
+                body.kept.truncate(self.max_body);
+                body.truncated |= size != Some(body.kept.len() as u64);
+            }
+            if body.truncated {
+                end_on_character(&mut body.kept);
+            }
+        }
+        out.close(handle, half);
+    }
+}
+
+impl Dissector for Http1 {
+    fn decode(&mut self, from: Direction, input: &mut Input<'_>, out: &mut Output) -> Result<(), Malformed> {
+        loop {
+            let more = match self.states[from as usize] {
+                State::Head(_) => self.head(from, input, out)?,
+                State::Body(_) => self.body(from, input, out)?,
+                State::Waiting | State::Lost => false,
+            };
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+
+    fn gap(&mut self, from: Direction, missing: Missing, out: &mut Output) -> u64 {
+        let State::Body(reading) = &mut self.states[from as usize] else {
+            return 0;
+        };
+        let used = reading.gap(missing.bytes);
+        if used == 0 {
+            return 0;
+        }
+        let (handle, complete) = (reading.handle, reading.complete());
+        out.missing(handle, Missing { bytes: used, ..missing });
+        if let Some(message) = out.message(handle, half(from)) {
+            message.body.truncated = true;
+        }
+        if let Some(size) = complete.filter(|_| used < missing.bytes) {
+            self.close(from, Some(size), out);
+        }
+        used
+    }
+
+    fn passed_over(&mut self, from: Direction, missing: Missing, out: &mut Output) {
+        if let State::Body(reading) = &self.states[from as usize] {
+            out.missing(reading.handle, missing);
+        }
+    }
+
+    fn lose(&mut self, from: Direction, missing: Option<Missing>, out: &mut Output) {
+        let reading = match &self.states[from as usize] {
+            State::Body(reading) => {
+                if let Some(missing) = missing {
+                    out.missing(reading.handle, missing);
+                }
+                true
+            }
+            State::Head(_) | State::Waiting | State::Lost => false,
+        };
+        self.close(from, None, out);
+        self.states[from as usize] = State::Lost;
+        match from {
+            Direction::ToServer => out.missed_requests(missing),
+            Direction::ToClient => {
+                self.asked = false;
+                out.missed_responses(missing, reading);
+            }
+        }
+    }
+
+    fn resume(&mut self, from: Direction, unread: Unread, out: &mut Output) -> bool {
+        let [client, server] = &self.states;
+        let plausible = match from {
+            // While an answer is being read, or an interim one asked for a body, it is no new request.
+            Direction::ToServer => match server {
+                State::Body(_) => false,
+                State::Head(_) | State::Waiting => !self.interim,
+                State::Lost => !may_be_interim(unread),
+            },
+            // An answer to nothing is something else.
+            Direction::ToClient => self.asked || matches!(client, State::Lost),
+        };
+        if plausible {
+            self.states[from as usize] = State::Head(Scan::default());
+            if from == Direction::ToServer {
+                out.resume();
+            }
+        }
+        plausible
+    }
+
+    fn turn(&mut self, from: Direction, out: &mut Output) {
+        // The client speaks again, so the body that the answer announced was none (HEAD), or is still to come.
+        if from == Direction::ToServer
+            && let State::Body(Reading { unsure: true, .. }) = &self.states[Direction::ToClient as usize]
+        {
+            self.unclear(out);
+        }
+    }
+
+    fn end(&mut self, from: Direction, input: &mut Input<'_>, how: Ending, out: &mut Output) {
+        if let State::Body(reading) = &self.states[from as usize] {
+            if let Some(message) = out.message(reading.handle, half(from)) {
+                message.ended = input.last_time();
+            }
+            match reading.ended(input.position()).filter(|_| how == Ending::Fin) {
+                // RFC 9112 section 6.3, rule 8: a reset tells nothing of the size.
+                Some(size) => self.close(from, Some(size), out),
+                None => self.cut(from, "cut_short", out),
+            }
+        }
+        if from == Direction::ToClient {
+            out.end_answers();
+        }
+    }
+}
+
+fn half(from: Direction) -> Half {
+    match from {
+        Direction::ToServer => Half::Request,
+        Direction::ToClient => Half::Response,
+    }
+}
+
+/// Whether the server's last turn, which was not read, may have been `100 Continue`.
+fn may_be_interim(unread: Unread) -> bool {
+    /// Longer than any interim answer without headers.
+    const INTERIM: u64 = 64;
+    if unread.front.starts_with(b"HTTP/1.") {
+        return unread.front[9] == b'1';
+    }
+    !unread.whole && unread.bytes < INTERIM && matches!(unread.last, b'\n' | 0)
+}
+
+/// A cut never splits a UTF-8 character.
+fn end_on_character(kept: &mut Vec<u8>) {
+    if let Err(error) = std::str::from_utf8(kept)
+        && error.error_len().is_none()
+    {
+        kept.truncate(error.valid_up_to());
+    }
+}
+
+/// The head of an exchange's request, for the fields.
+fn request(exchange: &Exchange) -> Option<(&Message, &super::HttpRequest)> {
+    match exchange.request.as_ref()? {
+        message @ Message { head: Head::HttpRequest(head), .. } => Some((message, head)),
+        Message { head: Head::HttpResponse(_), .. } => None,
+    }
+}
+
+/// The head of an exchange's response, for the fields.
+fn response(exchange: &Exchange) -> Option<(&Message, &super::HttpResponse)> {
+    match exchange.response.as_ref()? {
+        message @ Message { head: Head::HttpResponse(head), .. } => Some((message, head)),
+        Message { head: Head::HttpRequest(_), .. } => None,
+    }
+}

@@ -1,0 +1,340 @@
+//! Pairing: which answer belongs to which request. In order, as HTTP/1 answers (RFC 9112 section 9.3.2); a protocol
+//! that answers by a key (stream, correlation id) finds its slot by that key instead of by `awaited`.
+//!
+//! A wrong pair is worse than none. When requests or answers passed unseen, what cannot be paired for certain is
+//! reported as halves: a request without answer, an answer without request. Pairing resumes when no request can be
+//! outstanding any more: a client that begins a turn after the server's message was complete waits for its answers,
+//! unless it was seen to overlap turns before.
+
+use std::collections::VecDeque;
+
+use super::{Exchange, Incomplete, Message, Missing, Protocol};
+use crate::time::Time;
+
+/// Which half of an exchange.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Half {
+    Request,
+    Response,
+}
+
+/// Names an open exchange: its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Handle(u32);
+
+/// Requests outstanding in one conversation. Browsers and load generators pipeline a few dozen at most; beyond it, a
+/// capture of one direction only is likelier than a real queue.
+const OUTSTANDING: usize = 256;
+
+/// Bytes that the open exchanges of one conversation may hold together, before they are reported as they are.
+const HELD: usize = 4 << 20;
+
+/// A body that grows is published again after this time at the earliest: each revision carries all that was kept.
+const GROWTH_EVERY: u64 = 1_000_000_000;
+
+#[derive(Debug)]
+struct Slot {
+    exchange: Exchange,
+    /// An answer may still come for it.
+    awaits: bool,
+    /// Halves that are being read.
+    reading: [bool; 2],
+    /// Halves whose kept bytes wait for their content decoding.
+    coded: [bool; 2],
+    began: Time,
+    /// What happened since it was last published.
+    news: News,
+    published: Time,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+enum News {
+    None,
+    Growth,
+    Event,
+}
+
+impl Slot {
+    fn half(&mut self, half: Half) -> Option<&mut Message> {
+        match half {
+            Half::Request => self.exchange.request.as_mut(),
+            Half::Response => self.exchange.response.as_mut(),
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        !self.awaits && self.reading == [false; 2]
+    }
+
+    fn held(&self) -> usize {
+        [&self.exchange.request, &self.exchange.response]
+            .into_iter()
+            .flatten()
+            .map(|message| message.body.kept.capacity() + message.headers.heap() + message.trailers.heap())
+            .sum()
+    }
+}
+
+/// The open exchanges of one conversation, in the order in which they began.
+#[derive(Debug)]
+pub(super) struct Pairing {
+    protocol: &'static Protocol,
+    slots: VecDeque<Slot>,
+    next: u32,
+    /// New requests can be paired.
+    in_step: bool,
+    /// The client was seen to begin a turn with a request outstanding, or an answer came that no request explains.
+    overlaps: bool,
+    /// Requests given up because their answer seemed to have passed unseen: so many answers may still come for them.
+    excused: u32,
+    /// What is missing since `in_step` was left.
+    unseen: Incomplete,
+    answers_ended: bool,
+}
+
+impl Pairing {
+    pub(super) fn new(protocol: &'static Protocol) -> Self {
+        Self {
+            protocol,
+            slots: VecDeque::new(),
+            next: 0,
+            in_step: true,
+            overlaps: false,
+            excused: 0,
+            unseen: Incomplete::default(),
+            answers_ended: false,
+        }
+    }
+
+    fn open(&mut self, began: Time, request: Option<Message>, response: Option<Message>) -> &mut Slot {
+        let number = self.next;
+        self.next = self.next.wrapping_add(1);
+        let reading = [request.is_some(), response.is_some()];
+        self.slots.push_back(Slot {
+            exchange: Exchange {
+                number,
+                revision: 0,
+                open: false,
+                protocol: self.protocol,
+                stream_id: None,
+                request,
+                response,
+                incomplete: Incomplete::default(),
+                findings: Vec::new(),
+            },
+            awaits: false,
+            reading,
+            coded: [false; 2],
+            began,
+            news: News::Event,
+            published: Time(0),
+        });
+        let last = self.slots.len() - 1;
+        &mut self.slots[last]
+    }
+
+    /// A request begins. `turn`: its first byte begins a turn.
+    pub(super) fn request(&mut self, message: Message, turn: bool, done: &mut Vec<Exchange>) -> Handle {
+        let waiting = self.slots.iter().filter(|slot| slot.awaits).count();
+        if waiting >= OUTSTANDING || (waiting > 1 && self.held() > HELD) {
+            self.give_up(None, done);
+            (self.in_step, self.overlaps) = (false, true);
+        } else if waiting > 0 {
+            self.overlaps |= turn && self.in_step;
+        } else if turn {
+            self.excused = 0;
+        }
+        let (in_step, awaits) = (self.in_step, self.in_step && !self.answers_ended);
+        let unseen = if in_step { Incomplete::default() } else { self.unseen.clone() };
+        let slot = self.open(message.started, Some(message), None);
+        slot.awaits = awaits;
+        slot.exchange.incomplete = unseen;
+        if awaits && waiting > 0 {
+            slot.exchange.findings.push("pipelined");
+        }
+        Handle(slot.exchange.number)
+    }
+
+    /// The exchange that the next answer belongs to.
+    pub(super) fn awaited(&self) -> Option<&Exchange> {
+        self.slots.iter().find(|slot| slot.awaits).map(|slot| &slot.exchange)
+    }
+
+    /// A final answer begins.
+    pub(super) fn response(&mut self, message: Message) -> Handle {
+        if let Some(slot) = self.slots.iter_mut().find(|slot| slot.awaits) {
+            slot.awaits = false;
+            slot.reading[Half::Response as usize] = true;
+            slot.exchange.response = Some(message);
+            slot.news = News::Event;
+            return Handle(slot.exchange.number);
+        }
+        let unseen = self.unseen.clone();
+        if self.excused > 0 {
+            self.excused -= 1;
+        } else if self.in_step {
+            // An answer to nothing: requests are answered in an order that was not seen. No pair is certain any more.
+            (self.in_step, self.overlaps) = (false, true);
+        }
+        let slot = self.open(message.started, None, Some(message));
+        slot.exchange.incomplete = unseen;
+        Handle(slot.exchange.number)
+    }
+
+    fn slot(&mut self, handle: Handle) -> Option<&mut Slot> {
+        self.slots.iter_mut().find(|slot| slot.exchange.number == handle.0)
+    }
+
+    /// A half that is being read, to add to its body.
+    pub(super) fn message(&mut self, handle: Handle, half: Half) -> Option<&mut Message> {
+        let slot = self.slot(handle)?;
+        if slot.news == News::None {
+            slot.news = News::Growth;
+        }
+        slot.half(half)
+    }
+
+    /// The kept bytes of this half are raw until it is closed.
+    pub(super) fn coded(&mut self, handle: Handle, half: Half) {
+        if let Some(slot) = self.slot(handle) {
+            slot.coded[half as usize] = true;
+        }
+    }
+
+    pub(super) fn finding(&mut self, handle: Handle, finding: &'static str) {
+        if let Some(slot) = self.slot(handle)
+            && !slot.exchange.findings.contains(&finding)
+        {
+            slot.exchange.findings.push(finding);
+        }
+    }
+
+    /// A finding of the exchange that the next answer belongs to.
+    pub(super) fn awaited_finding(&mut self, finding: &'static str) {
+        if let Some(number) = self.awaited().map(|exchange| exchange.number) {
+            self.finding(Handle(number), finding);
+        }
+    }
+
+    pub(super) fn missing(&mut self, handle: Handle, missing: Missing) {
+        if let Some(slot) = self.slot(handle) {
+            slot.exchange.incomplete.add(missing);
+        }
+    }
+
+    /// A half is read as far as it can be.
+    pub(super) fn close(&mut self, handle: Handle, half: Half, done: &mut Vec<Exchange>) {
+        let Some(at) = self.slots.iter().position(|slot| slot.exchange.number == handle.0) else {
+            return;
+        };
+        let slot = &mut self.slots[at];
+        slot.reading[half as usize] = false;
+        slot.coded[half as usize] = false;
+        slot.news = News::Event;
+        if slot.is_done() {
+            let slot = if at == 0 { self.slots.pop_front() } else { self.slots.remove(at) };
+            done.extend(slot.map(|slot| slot.exchange));
+        }
+    }
+
+    /// Requests may have passed unseen: the ones that are known are still answered first, new ones can't be paired.
+    pub(super) fn missed_requests(&mut self, missing: Option<Missing>) {
+        self.leave_step(missing);
+    }
+
+    fn leave_step(&mut self, missing: Option<Missing>) {
+        self.in_step = false;
+        if let Some(missing) = missing {
+            self.unseen.add(missing);
+        }
+    }
+
+    /// The client begins a turn with a request while no answer is being read: whether it can be paired.
+    pub(super) fn resume(&mut self) {
+        if !self.overlaps && self.awaited().is_none() {
+            self.in_step = true;
+            self.unseen = Incomplete::default();
+        }
+    }
+
+    /// Bytes of answers passed unseen; `reading`: of one that was being read, and that is closed by now. With one
+    /// request outstanding they were its answer; with more, nobody knows whose.
+    pub(super) fn missed_responses(&mut self, missing: Option<Missing>, reading: bool, done: &mut Vec<Exchange>) {
+        let waiting = self.slots.iter().filter(|slot| slot.awaits).count();
+        if waiting == 0 {
+            if let Some(missing) = missing.filter(|_| !self.in_step) {
+                self.unseen.add(missing);
+            }
+            return;
+        }
+        if waiting > usize::from(!reading) {
+            self.leave_step(missing);
+        }
+        self.excused = self.excused.saturating_add(u32::try_from(waiting).unwrap_or(u32::MAX));
+        self.give_up(missing, done);
+    }
+
+    /// No answer comes for what is outstanding, or none that could be told.
+    fn give_up(&mut self, missing: Option<Missing>, done: &mut Vec<Exchange>) {
+        for slot in self.slots.iter_mut().filter(|slot| slot.awaits) {
+            slot.awaits = false;
+            slot.news = News::Event;
+            if let Some(missing) = missing {
+                slot.exchange.incomplete.add(missing);
+            }
+        }
+        self.collect(done);
+    }
+
+    /// Nothing more comes from the server.
+    pub(super) fn end_answers(&mut self, done: &mut Vec<Exchange>) {
+        self.answers_ended = true;
+        self.give_up(None, done);
+    }
+
+    fn collect(&mut self, done: &mut Vec<Exchange>) {
+        for slot in std::mem::take(&mut self.slots) {
+            if slot.is_done() {
+                done.push(slot.exchange);
+            } else {
+                self.slots.push_back(slot);
+            }
+        }
+    }
+
+    /// See `Conversation::publish_open`.
+    pub(super) fn publish_open(&mut self, before: Time, done: &mut Vec<Exchange>) {
+        for slot in &mut self.slots {
+            let due = match slot.news {
+                News::None => false,
+                News::Growth => before.0.saturating_sub(slot.published.0) >= GROWTH_EVERY,
+                News::Event => true,
+            };
+            if !due || slot.began >= before {
+                continue;
+            }
+            let mut revision = slot.exchange.clone();
+            revision.open = true;
+            let halves = [(&mut revision.request, slot.coded[0]), (&mut revision.response, slot.coded[1])];
+            for (message, coded) in halves {
+                if let Some(message) = message.as_mut().filter(|_| coded) {
+                    // Raw bytes of an encoding can't be shown as the content that they are not yet.
+                    message.body.kept = Vec::new();
+                    message.body.truncated = true;
+                }
+            }
+            done.push(revision);
+            slot.exchange.revision += 1;
+            slot.news = News::None;
+            slot.published = before;
+        }
+    }
+
+    pub(super) fn held(&self) -> usize {
+        self.slots.iter().map(Slot::held).sum()
+    }
+
+    pub(super) fn oldest(&self) -> Option<Time> {
+        self.slots.iter().map(|slot| slot.began).min()
+    }
+}

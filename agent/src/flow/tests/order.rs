@@ -1,0 +1,156 @@
+//! Order within a stream.
+
+use super::*;
+
+#[test]
+fn in_order_segments_are_handed_on_as_they_are_across_the_wrap() {
+    let mut rig = Rig::open();
+    for offset in 0..8 {
+        rig.send(client(offset * 10).ack(of_server(0)).data(b"0123456789"));
+    }
+    rig.expect(ToServer, &[bytes(&b"0123456789".repeat(8))]);
+    assert_eq!(rig.counters.captured_bytes, 80);
+    assert_eq!(rig.table.iter().next().unwrap().bytes, [80, 0]);
+}
+
+#[test]
+fn out_of_order_segments_wait() {
+    let mut rig = Rig::open();
+    rig.send(client(20).data(b"klm"));
+    rig.send(client(10).data(b"0123456789"));
+    rig.expect(ToServer, &[]);
+    assert!(rig.table.held_bytes() > 13);
+    rig.send(client(0).data(b"abcdefghij"));
+    rig.expect(ToServer, &[bytes(b"abcdefghij0123456789klm")]);
+    assert_eq!((rig.table.held_bytes(), rig.counters.retransmitted_bytes), (0, 0));
+}
+
+#[test]
+fn retransmitted_bytes_are_counted_apart_and_delivered_ones_never_change() {
+    let mut rig = Rig::open();
+    rig.send(client(0).data(b"abcdef"));
+    rig.send(client(0).data(b"ABCDEF"));
+    rig.send(client(2).data(b"CDEFgh"));
+    rig.expect(ToServer, &[bytes(b"abcdefgh")]);
+    assert_eq!(rig.counters.retransmitted_bytes, 6 + 4);
+    assert_eq!(rig.counters.bytes, 8);
+}
+
+#[test]
+fn the_first_copy_of_a_waiting_byte_stays() {
+    let mut rig = Rig::open();
+    rig.send(client(4).data(b"efgh"));
+    rig.send(client(4).data(b"EFGH"));
+    rig.send(client(5).data(b"FG"));
+    rig.send(client(6).data(b"GHij"));
+    rig.send(client(0).data(b"abcd"));
+    rig.expect(ToServer, &[bytes(b"abcdefghij")]);
+    assert_eq!(rig.counters.retransmitted_bytes, 4 + 2 + 2);
+}
+
+#[test]
+fn a_segment_that_covers_waiting_ones_whole_replaces_them() {
+    let mut rig = Rig::open();
+    rig.send(client(4).data(b"ef"));
+    rig.send(client(6).data(b"gh"));
+    rig.send(client(9).data(b"jk"));
+    rig.send(client(4).data(b"EFGHIJ"));
+    rig.send(client(0).data(b"abcd"));
+    // What it covers in part is passed over where both have bytes: the one that begins earlier is read first.
+    rig.expect(ToServer, &[bytes(b"abcdEFGHIJk")]);
+    assert_eq!(rig.counters.retransmitted_bytes, 2 + 2 + 1);
+}
+
+#[test]
+fn what_arrives_in_order_wins_over_what_waits() {
+    let mut rig = Rig::open();
+    rig.send(client(4).data(b"efgh"));
+    rig.send(client(0).data(b"ABCDEF"));
+    rig.expect(ToServer, &[bytes(b"ABCDEFgh")]);
+    assert_eq!(rig.counters.retransmitted_bytes, 2);
+}
+
+#[test]
+fn keep_alive_probes_are_no_data() {
+    let mut rig = Rig::open();
+    rig.send(client(0).ack(of_server(0)).data(b"abc"));
+    rig.send(client(2).ack(of_server(0)));
+    rig.send(client(2).ack(of_server(0)).data(b"\0"));
+    rig.send(client(3).ack(of_server(0)).data(b"d"));
+    rig.expect(ToServer, &[bytes(b"abcd")]);
+    assert_eq!(rig.counters.retransmitted_bytes, 0);
+}
+
+#[test]
+fn a_cut_segment_is_its_front_and_a_gap_at_once() {
+    let mut rig = Rig::open();
+    rig.send(client(0).data(b"abc").cut(5, Reason::Snaplen));
+    rig.send(client(8).data(b"ij"));
+    rig.expect(ToServer, &[bytes(b"abc"), Got::Gap(5, Reason::Snaplen), bytes(b"ij")]);
+    assert_eq!(rig.counters.bytes, 10);
+}
+
+#[test]
+fn bodies_left_out_by_policy_are_skipped() {
+    let mut rig = Rig::open();
+    rig.send(client(0).data(b"abc").cut(5, Reason::BodyRate));
+    rig.send(client(8).cut(1000, Reason::BodyRate));
+    rig.expect(ToServer, &[bytes(b"abc"), Got::Skip(5, Reason::BodyRate), Got::Skip(1000, Reason::BodyRate)]);
+    assert_eq!(rig.counters.skipped.total(), 1005);
+}
+
+#[test]
+fn a_waiting_full_copy_beats_a_cut_one() {
+    let mut rig = Rig::open();
+    rig.send(client(4).data(b"efgh"));
+    rig.send(client(0).data(b"ab").cut(8, Reason::Snaplen));
+    rig.expect(ToServer, &[bytes(b"ab"), Got::Gap(2, Reason::Snaplen), bytes(b"efgh"), Got::Gap(2, Reason::Snaplen)]);
+    let mut rig = Rig::open();
+    rig.send(client(4).data(b"ef").cut(2, Reason::Snaplen));
+    rig.send(client(4).data(b"efgh"));
+    rig.send(client(0).data(b"abcd"));
+    rig.expect(ToServer, &[bytes(b"abcdefgh")]);
+    assert_eq!(rig.counters.bytes, 8);
+    assert_eq!(rig.counters.retransmitted_bytes, 4);
+}
+
+#[test]
+fn bytes_declared_missing_are_not_brought_back() {
+    let mut rig = Rig::open();
+    rig.send(client(0).data(b"ab").cut(2, Reason::Snaplen));
+    rig.send(client(0).data(b"abcd"));
+    rig.send(client(4).data(b"ef"));
+    rig.expect(ToServer, &[bytes(b"ab"), Got::Gap(2, Reason::Snaplen), bytes(b"ef")]);
+    assert_eq!(rig.counters.retransmitted_bytes, 4);
+}
+
+#[test]
+fn chunks_carry_the_time_of_their_own_packet() {
+    let mut table = FlowTable::new(Limits::default());
+    let mut times = Vec::new();
+    for (time, seq, payload) in [(10, 1, &b"a"[..]), (20, 3, b"c"), (30, 2, b"b")] {
+        let packet = Packet {
+            time: Time(time),
+            source: CaptureSource::Pcap,
+            number: time,
+            view: None,
+            header: Tuple { src: "1.1.1.1:5000".parse().unwrap(), dst: "1.1.1.2:80".parse().unwrap() },
+            transport: crate::capture::Transport::Tcp(TcpHeader {
+                seq,
+                ack: 0,
+                flags: TcpFlags(0),
+                window: 0,
+                window_scale: None,
+            }),
+            payload,
+            wire_len: 1,
+            cut: None,
+        };
+        table.packet(&packet, &mut Counters::default(), &mut |_| (), &mut |_, _, piece, _| {
+            if let Piece::Chunk { time, .. } = piece {
+                times.push(time.0);
+            }
+        });
+    }
+    assert_eq!(times, [10, 30, 20]);
+}

@@ -1,0 +1,234 @@
+//! Holds records that were made of less against those that were made of all. A value is right when it is the same, or
+//! says that it is not known: null, absent, or, on a record that says what it lacks, a front of the body and a span of
+//! time. Everything else is wrong.
+
+use serde_json::{Map, Value};
+
+use super::Report;
+
+/// How many records were found, of those that should be.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Matched {
+    pub exact: usize,
+    pub partial: usize,
+}
+
+/// Finds for each record the one that it is part of, each at most once, and reports those that are part of none.
+pub fn all(found: &[Value], expected: &[Value], place: &str, report: &mut Report) -> Matched {
+    // Which halves of each record were found: a call whose pairing is not certain is told as two, but nothing twice.
+    let mut told = vec![[false; 2]; expected.len()];
+    let mut matched = Matched::default();
+    report.compared += found.len();
+    let mut rest = Vec::new();
+    // Equal ones first, so that a partial record does not take their place.
+    for record in found {
+        match (0..expected.len()).find(|&at| told[at] == [false; 2] && same(record, &expected[at])) {
+            Some(at) => {
+                told[at] = [true; 2];
+                matched.exact += 1;
+            }
+            None => rest.push(record),
+        }
+    }
+    for record in rest {
+        let halves = ["request", "response"].map(|half| record.get(half).is_some_and(|half| !half.is_null()));
+        let mut nearest: Option<String> = None;
+        let fits = (0..expected.len()).find(|&at| {
+            let again = halves.iter().zip(told[at]).any(|(&here, told)| here && told);
+            match part_of(record, &expected[at]) {
+                Ok(()) => !again,
+                Err(why) => {
+                    if !again && nearest.is_none() {
+                        nearest = Some(why);
+                    }
+                    false
+                }
+            }
+        });
+        match fits {
+            Some(at) => {
+                told[at] = [told[at][0] || halves[0], told[at][1] || halves[1]];
+                matched.partial += 1;
+            }
+            None => {
+                let why = nearest.unwrap_or_else(|| "no record is left that it could be".to_owned());
+                report.wrong.push(format!("{place}: {why}: {}", short(record)));
+            }
+        }
+    }
+    matched
+}
+
+/// What names a record may differ, since a capture that begins later numbers otherwise.
+fn same(found: &Value, expected: &Value) -> bool {
+    let keys = |value: &Value| value.as_object().map(|map| map.keys().filter(|key| !names(key)).count());
+    keys(found) == keys(expected)
+        && found
+            .as_object()
+            .is_some_and(|found| found.iter().all(|(key, value)| names(key) || expected.get(key) == Some(value)))
+}
+
+fn names(key: &str) -> bool {
+    matches!(key, "id" | "conn_id" | "join_key")
+}
+
+/// Why a record cannot be what is left of another one.
+fn part_of(found: &Value, expected: &Value) -> Result<(), String> {
+    let (Some(found), Some(expected)) = (found.as_object(), expected.as_object()) else {
+        return Err("not an object".to_owned());
+    };
+    let lacks = found.contains_key("incomplete");
+    for (key, value) in found {
+        let other = expected.get(key).unwrap_or(&Value::Null);
+        let right = value.is_null()
+            || value == other
+            || match key.as_str() {
+                "id" | "conn_id" => true,
+                "incomplete" | "findings" => true,
+                // An answer alone is named after its own first byte, which is not before the request's.
+                "timestamp" => text(value) >= text(other) && (lacks || halves_of(found)),
+                "elapsed_time" | "time_to_first_byte" => lacks || halves_of(found),
+                "request" | "response" => message(value, other, lacks).map_err(|why| format!("{key}.{why}"))?,
+                _ => false,
+            };
+        if !right {
+            return Err(format!("{key} is not {}", short(other)));
+        }
+    }
+    Ok(())
+}
+
+fn halves_of(record: &Map<String, Value>) -> bool {
+    ["request", "response"].iter().any(|half| record.get(*half).is_none_or(Value::is_null))
+}
+
+fn message(found: &Value, expected: &Value, lacks: bool) -> Result<bool, String> {
+    let (Some(found), Some(expected)) = (found.as_object(), expected.as_object()) else {
+        return Err(" is there".to_owned());
+    };
+    for (key, value) in found {
+        let other = expected.get(key).unwrap_or(&Value::Null);
+        let right = value.is_null()
+            || value == other
+            || match key.as_str() {
+                "body" | "body_encoding" => lacks && body_begins(found, expected),
+                "body_kept" => lacks && value.as_u64() <= other.as_u64(),
+                "trailers" => lacks && value.as_array().is_some_and(Vec::is_empty),
+                _ => false,
+            };
+        if !right {
+            return Err(format!("{key} is not {}", short(other)));
+        }
+    }
+    Ok(true)
+}
+
+/// The kept bytes are a front of those that should have been kept.
+fn body_begins(found: &Map<String, Value>, expected: &Map<String, Value>) -> bool {
+    match (body(found), body(expected)) {
+        (Some(found), Some(expected)) => expected.starts_with(&found),
+        (None, _) => true,
+        (Some(found), None) => found.is_empty(),
+    }
+}
+
+fn body(message: &Map<String, Value>) -> Option<Vec<u8>> {
+    let text = message.get("body")?.as_str()?;
+    match message.get("body_encoding").and_then(Value::as_str) {
+        Some("base64") => base64(text),
+        _ => Some(text.as_bytes().to_vec()),
+    }
+}
+
+fn base64(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
+    let (mut bits, mut count) = (0_u32, 0);
+    for digit in text.bytes().filter(|&digit| digit != b'=') {
+        let value = match digit {
+            b'A'..=b'Z' => digit - b'A',
+            b'a'..=b'z' => digit - b'a' + 26,
+            b'0'..=b'9' => digit - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        };
+        bits = bits << 6 | u32::from(value);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push((bits >> count) as u8);
+        }
+    }
+    Some(bytes)
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+/// Characters of a value that a report shows.
+const SHORT: usize = 600;
+
+fn short(value: &Value) -> String {
+    let mut text = value.to_string();
+    if let Some((at, _)) = text.char_indices().nth(SHORT) {
+        text.truncate(at);
+        text.push('…');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn wrong(found: &[Value], expected: &[Value]) -> usize {
+        let mut report = Report::default();
+        all(found, expected, "here", &mut report);
+        report.wrong.len()
+    }
+
+    #[test]
+    fn less_is_right_and_other_is_wrong() {
+        let whole = json!({"id": "1-0", "method": "GET", "status_code": 200, "timestamp": "b",
+            "request": {"headers": [["a", "b"]], "body": "abc", "body_size": 3, "trailers": []},
+            "response": {"headers": [], "body": "YWJj", "body_encoding": "base64", "body_size": 3, "trailers": [["t", "u"]]}});
+        let all = std::slice::from_ref(&whole);
+        let changed = |change: &dyn Fn(&mut Value)| {
+            let mut record = whole.clone();
+            change(&mut record);
+            wrong(&[record], all)
+        };
+        assert_eq!(changed(&|record| record["id"] = json!("7-0")), 0);
+        assert_eq!(changed(&|record| record["status_code"] = json!(null)), 0);
+        assert_eq!(changed(&|record| record["response"] = json!(null)), 0);
+        assert_eq!(changed(&|record| record["status_code"] = json!(404)), 1);
+        assert_eq!(changed(&|record| record["request"]["headers"] = json!([])), 1);
+        assert_eq!(changed(&|record| record["request"]["body"] = json!("ab")), 1);
+        assert_eq!(changed(&|record| record["request"]["body_size"] = json!(2)), 1);
+        // Only with a mark, and only a front.
+        for (body, right) in [("ab", true), ("bc", false), ("abcd", false)] {
+            let record = |record: &mut Value| {
+                record["request"]["body"] = json!(body);
+                record["request"]["body_size"] = json!(null);
+                record["incomplete"] = json!({"lost_bytes": 1});
+            };
+            assert_eq!(changed(&record), usize::from(!right), "{body}");
+        }
+        assert_eq!(changed(&|record| {
+            record["response"]["body"] = json!("YWI=");
+            record["response"]["trailers"] = json!([]);
+            record["incomplete"] = json!({});
+        }), 0);
+        // Nothing is told twice, but a call may be told as its halves.
+        assert_eq!(wrong(&[whole.clone(), whole.clone()], all), 1);
+        let (mut request, mut response) = (whole.clone(), whole.clone());
+        request["response"] = json!(null);
+        request["status_code"] = json!(null);
+        response["request"] = json!(null);
+        response["method"] = json!(null);
+        assert_eq!(wrong(&[request, response], all), 0);
+    }
+}

@@ -1,0 +1,19 @@
+//! Joins each connection late, at each of its packets. What began before may be missing; nothing may be wrong.
+
+use super::{Connection, Report, compare, work};
+use crate::pipeline::Pipeline;
+
+/// Joins the connections at each packet behind the first.
+pub fn check(connections: &[Connection], pipeline: &Pipeline<'_>) -> Report {
+    work::each(connections, |connection| {
+        let values = pipeline(&connection.packets).values();
+        let mut report = Report { connections: 1, ..Report::default() };
+        for at in 1..connection.packets.len() {
+            let found = pipeline(&connection.packets[at..]);
+            report.tried += 1;
+            let place = format!("{}, joined at packet {}", connection.name, connection.packets[at].number);
+            compare::all(&found.values(), &values, &place, &mut report);
+        }
+        report
+    })
+}

@@ -1,0 +1,67 @@
+//! The common harness over the whole corpus, and the proof that it finds mistakes.
+
+use tapwire::dissect::PROTOCOLS;
+use tapwire_tests::{
+    harness::{Connection, Report, connections_of, cuts, late, loss, plants, probes},
+    pipeline::{Pipeline, real},
+};
+
+/// Folders whose captures are dissected by now.
+const DISSECTED: [&str; 5] = ["http", "http1", "made", "tcp", "websocket"];
+const OTHERS: [&str; 11] =
+    ["amqp", "dns", "kafka", "ldap", "mongodb", "mqtt", "mysql", "nats", "postgres", "redis", "tls"];
+
+/// Captures in folders of other protocols whose connections begin with this one's bytes.
+const REALLY: [(&str, &str); 0] = [];
+
+#[test]
+fn cut_anywhere_the_records_are_the_same() {
+    cuts::check(&connections_of(&DISSECTED), &real).settle("cuts");
+}
+
+#[test]
+fn a_lost_segment_makes_no_value_wrong_and_is_told() {
+    loss::check(&connections_of(&DISSECTED), &real).settle("losses");
+}
+
+#[test]
+fn a_late_join_makes_no_value_wrong() {
+    late::check(&connections_of(&DISSECTED), &real).settle("joins");
+}
+
+#[test]
+fn no_probe_takes_another_protocol_for_its_own() {
+    let mut report = Report::default();
+    for protocol in PROTOCOLS {
+        let others: Vec<Connection> = connections_of(&OTHERS)
+            .into_iter()
+            .filter(|other| !REALLY.iter().any(|(name, capture)| *name == protocol.name && other.name.starts_with(capture)))
+            .collect();
+        report.add(probes::check(protocol, &others));
+    }
+    report.settle("probes");
+}
+
+type Check = fn(&[Connection], &Pipeline<'_>) -> Report;
+
+#[test]
+fn planted_mistakes_are_found() {
+    let some = connections_of(&["made"]);
+    let plants: [(&str, Check, &Pipeline<'_>); 7] = [
+        ("drops a header when split", cuts::check, &plants::drops_a_header_when_split),
+        ("loses a byte when split", cuts::check, &plants::loses_a_byte_when_split),
+        ("shifts pairs after a gap", loss::check, &plants::shifts_pairs_after_a_gap),
+        ("fills gaps with zeros", loss::check, &plants::fills_gaps_with_zeros),
+        ("hides loss", loss::check, &plants::hides_loss),
+        ("takes a front for the body", loss::check, &plants::takes_a_front_for_the_body),
+        ("trusts a late join", late::check, &plants::trusts_a_late_join),
+    ];
+    for (name, check, plant) in plants {
+        // Large bodies make cuts slow and no mistake plainer.
+        let small: Vec<Connection> =
+            some.iter().filter(|connection| !connection.name.contains("large")).cloned().collect();
+        let found = check(&small, plant).wrong;
+        println!("{name}: {} found", found.len());
+        assert!(!found.is_empty(), "the harness does not find a decoder that {name}");
+    }
+}

@@ -1,0 +1,129 @@
+//! What a build or a test needs beyond the clone. Rust tools go to `target/tools`, the MCP client's Python to
+//! `target/venv`, programs of the distribution come by apt; each only when it is missing.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::host;
+
+/// Links the kernel side with the LLVM inside rustc; 0.13 wants a system LLVM instead.
+const BPF_LINKER: &str = "0.10.3";
+const CARGO_FUZZ: &str = "0.13.2";
+
+/// The official Python SDK. A major version is fixed, since the client's names change with it.
+const MCP: &str = "mcp>=2.3,<3";
+
+/// What the tests start, and Debian's package that brings it.
+const PROGRAMS: [(&str, &str); 13] = [
+    ("nginx", "nginx-light"),
+    ("curl", "curl"),
+    ("tshark", "tshark"),
+    ("tcpdump", "tcpdump"),
+    ("iptables", "iptables"),
+    ("ip", "iproute2"),
+    ("sudo", "sudo"),
+    ("nc", "netcat-openbsd"),
+    ("setpriv", "util-linux"),
+    ("bpftool", "bpftool"),
+    ("git", "git"),
+    ("useradd", "passwd"),
+    ("cc", "build-essential"),
+];
+
+/// What `bench` starts, beyond what the tests need.
+const BENCH_PROGRAMS: [(&str, &str); 4] =
+    [("nginx", "nginx-light"), ("wrk", "wrk"), ("tcpdump", "tcpdump"), ("tshark", "tshark")];
+
+pub fn dir() -> PathBuf {
+    host::target().join("tools")
+}
+
+pub fn bpf_linker() -> Result<()> {
+    install("bpf-linker", BPF_LINKER, "links the kernel side; about two minutes, once")
+}
+
+pub fn cargo_fuzz() -> Result<()> {
+    install("cargo-fuzz", CARGO_FUZZ, "runs the fuzz targets; about two minutes, once")
+}
+
+/// Installs a Rust program of this very version into `target/tools`.
+fn install(name: &str, version: &str, why: &str) -> Result<()> {
+    let program = dir().join("bin").join(name);
+    let installed = Command::new(&program).arg("--version").output();
+    // `bpf-linker 0.10.3`, `cargo-fuzz 0.13.2`
+    if installed.is_ok_and(|out| String::from_utf8_lossy(&out.stdout).split_whitespace().any(|word| word == version)) {
+        return Ok(());
+    }
+    eprintln!("xtask: installing {name} {version} into {} ({why})", dir().display());
+    let mut command = host::cargo();
+    command.args(["install", "--quiet", name, "--version", version, "--locked", "--force", "--root"]).arg(dir());
+    // The flags of an outer build (a sanitizer's, a bench's) are not for tools.
+    host::run(command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS"))
+}
+
+pub fn programs_for_tests() -> Result<()> {
+    apt(&PROGRAMS)
+}
+
+pub fn programs_for_bench() -> Result<()> {
+    apt(&BENCH_PROGRAMS)
+}
+
+/// Installs the packages of those programs that are not there.
+fn apt(programs: &[(&str, &str)]) -> Result<()> {
+    let mut packages: Vec<&str> = programs.iter().filter(|(p, _)| host::which(p).is_none()).map(|&(_, p)| p).collect();
+    if !Path::new("/usr/lib/python3").exists() || !host::succeeds(Command::new(PYTHON).args(["-c", "import ensurepip"]))
+    {
+        packages.extend(["python3", "python3-venv"]);
+    }
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let list = packages.join(" ");
+    if host::which("apt-get").is_none() {
+        bail!("the tests need what Debian packages as {list}: install it, then run this again");
+    }
+    eprintln!("xtask: installing {list}");
+    let apt_get = |args: &[&str]| {
+        let mut command = if host::is_root() {
+            Command::new("apt-get")
+        } else {
+            let mut sudo = Command::new("sudo");
+            sudo.args(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]);
+            sudo
+        };
+        command.env("DEBIAN_FRONTEND", "noninteractive").args(args);
+        command
+    };
+    // An old list of packages names versions that are gone: it is fetched anew when the first try fails.
+    let mut install = vec!["install", "--yes", "--quiet", "--no-install-recommends"];
+    install.extend(&packages);
+    if host::run(&mut apt_get(&install)).is_err() {
+        host::run(&mut apt_get(&["update", "--quiet"]))?;
+        host::run(&mut apt_get(&install)).with_context(|| format!("install by hand: {list}"))?;
+    }
+    Ok(())
+}
+
+/// The system's Python: unlike one in a home folder, every user of the machine can run it.
+const PYTHON: &str = "/usr/bin/python3";
+
+/// The Python of a virtual environment that has the official MCP client.
+pub fn mcp_python() -> Result<PathBuf> {
+    let dir = host::target().join("venv");
+    let python = dir.join("bin/python");
+    let has_client = |python: &Path| host::succeeds(Command::new(python).args(["-c", "from mcp import Client"]));
+    if !has_client(&python) {
+        eprintln!("xtask: installing the Python MCP client into {}", dir.display());
+        host::run(Command::new(PYTHON).args(["-m", "venv", "--clear"]).arg(&dir))?;
+        host::run(Command::new(&python).args(["-m", "pip", "install", "--quiet", MCP]))?;
+        if !has_client(&python) {
+            bail!("the Python package mcp was installed, but has no Client");
+        }
+    }
+    Ok(python)
+}
