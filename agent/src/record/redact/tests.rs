@@ -388,3 +388,28 @@ fn hostile_bodies_take_linear_time() {
         assert!(start.elapsed().as_secs() < 5, "{pattern}");
     }
 }
+
+/// A mark holds a `#`, which would end a path or query: the protocol's fields must see past it.
+#[test]
+fn marks_in_a_target_leave_its_parts_whole() {
+    use crate::dissect::{PROTOCOLS, Value};
+    let http = PROTOCOLS.iter().find(|protocol| protocol.name == "http").expect("HTTP");
+    for (target, path, query) in [
+        ("/a?token=abc&x=1", "/a", &[("token", "«abc»"), ("x", "1")][..]),
+        ("/a;jsessionid=0F/b?x=1", "/a;jsessionid=«0F»/b", &[("x", "1")]),
+        ("http://u:p@h/a?x=1&sig=s", "/a", &[("x", "1"), ("sig", "«s»")]),
+        ("http://u:p@h?x=1", "/", &[("x", "1")]),
+        ("/a?x=1#f", "/a", &[("x", "1")]),
+    ] {
+        let mut exchange = sample::exchange(Some(sample::request("GET", target, &[], b"")), None);
+        exchange.protocol = http;
+        redactor().exchange(&mut exchange);
+        let get = |name: &str| {
+            let field = http.fields.iter().find(|field| field.name == name).expect("a field");
+            (field.get)(&exchange)
+        };
+        assert_eq!(get("path"), Value::Text(expected(path).0.into()), "{target}");
+        let query = query.iter().map(|(name, value)| ((*name).into(), expected(value).0.into())).collect();
+        assert_eq!(get("query_string"), Value::TextMap(query), "{target}");
+    }
+}
