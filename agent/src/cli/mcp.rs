@@ -10,7 +10,7 @@ use rmcp::{
     model::{
         CallToolRequestParams, CallToolResponse, CallToolResult, ErrorCode, GetPromptRequestParams, GetPromptResponse,
         ListPromptsResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams,
-        ReadResourceResponse, ReadResourceResult, ServerConfig, Tool,
+        ReadResourceResponse, ReadResourceResult, ResultType, ServerConfig, Tool,
     },
     service::RequestContext,
 };
@@ -106,7 +106,12 @@ impl ServerHandler for Bridge {
         }
         let arguments = request.arguments.unwrap_or_default();
         match self.ask::<CallToolResult>("tools/call", json!({"name": request.name, "arguments": arguments})).await {
-            Ok(result) => Ok(result.into()),
+            // The agent was asked in an older version, whose results don't say that they are complete; here rmcp leaves
+            // the word out again for older clients.
+            Ok(mut result) => {
+                result.result_type = Some(ResultType::COMPLETE);
+                Ok(result.into())
+            }
             Err(Refusal::Error(error)) => Err(error),
             // An assistant reads a tool's error, and seldom a protocol's.
             Err(Refusal::Unreachable(line)) => Ok(mcp::failed(&line).into()),
@@ -130,7 +135,10 @@ impl ServerHandler for Bridge {
             return Err(mcp::unknown_resource(&request.uri));
         }
         match self.ask::<ReadResourceResult>("resources/read", json!({"uri": request.uri})).await {
-            Ok(result) => Ok(result.into()),
+            Ok(mut result) => {
+                result.result_type = Some(ResultType::COMPLETE);
+                Ok(result.into())
+            }
             Err(Refusal::Error(error)) => Err(error),
             Err(Refusal::Unreachable(line)) => Err(ErrorData::internal_error(line, None)),
         }

@@ -127,9 +127,12 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// The log goes to standard error; `RUST_LOG` chooses what, `info` unless set.
+/// What is logged unless `RUST_LOG` says otherwise. rmcp tells of each request, which the audit does as well.
+const LOG_DEFAULT: &str = "info,rmcp=warn";
+
+/// The log goes to standard error; `RUST_LOG` chooses what.
 fn log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| LOG_DEFAULT.into());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

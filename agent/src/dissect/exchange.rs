@@ -115,8 +115,8 @@ impl Headers {
     }
 
     pub fn push(&mut self, name: &[u8], value: &[u8]) {
-        self.entries.extend_from_slice(&(name.len() as u32).to_le_bytes());
-        self.entries.extend_from_slice(&(value.len() as u32).to_le_bytes());
+        let lengths = (value.len() as u64) << 32 | name.len() as u64 & u64::from(u32::MAX);
+        self.entries.extend_from_slice(&lengths.to_le_bytes());
         self.entries.extend_from_slice(name);
         self.entries.extend_from_slice(value);
         self.count += 1;

@@ -231,10 +231,9 @@ impl Pairing {
         slot.reading[half as usize] = false;
         slot.coded[half as usize] = false;
         slot.news = News::Event;
-        if slot.is_done()
-            && let Some(slot) = self.slots.remove(at)
-        {
-            done.push(slot.exchange);
+        if slot.is_done() {
+            let slot = if at == 0 { self.slots.pop_front() } else { self.slots.remove(at) };
+            done.extend(slot.map(|slot| slot.exchange));
         }
     }
 

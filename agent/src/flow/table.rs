@@ -15,7 +15,7 @@ use super::{
     upkeep::LISTS,
 };
 use crate::{
-    capture::{CaptureSource, Packet, TcpHeader, Transport, Tuple},
+    capture::{Packet, TcpHeader, Transport, Tuple},
     coverage::{Counters, Reason},
     time::Time,
 };
@@ -316,14 +316,6 @@ pub(super) fn deliver<T>(
     counters: &mut Counters,
     each: &mut impl Each<T>,
 ) {
-    let mut piece = piece;
-    // The kernel makes an event of each packet, so what never came found no room in the ring.
-    if let Piece::Gap { reason, .. } = &mut piece
-        && flow.source == CaptureSource::Ebpf
-        && *reason == Reason::NotCaptured
-    {
-        *reason = Reason::RingFull;
-    }
     flow.bytes[direction as usize] += piece.len();
     if let Piece::Gap { bytes, .. } | Piece::Skip { bytes, .. } = piece {
         *missing += bytes;

@@ -55,12 +55,13 @@ pub(super) enum Asked {
 }
 
 impl Facts {
+    #[inline]
     pub(super) fn add(&mut self, name: &[u8], value: &[u8]) {
-        match name.len() {
-            14 if name.eq_ignore_ascii_case(b"content-length") => self.length = self.length.and(value),
-            17 if name.eq_ignore_ascii_case(b"transfer-encoding") => self.transfer_encoding(value),
-            16 if name.eq_ignore_ascii_case(b"content-encoding") => self.content_coded = true,
-            6 if name.eq_ignore_ascii_case(b"expect") => {
+        match (name.len(), name.first().map(u8::to_ascii_lowercase)) {
+            (14, Some(b'c')) if name.eq_ignore_ascii_case(b"content-length") => self.length = self.length.and(value),
+            (17, Some(b't')) if name.eq_ignore_ascii_case(b"transfer-encoding") => self.transfer_encoding(value),
+            (16, Some(b'c')) if name.eq_ignore_ascii_case(b"content-encoding") => self.content_coded = true,
+            (6, Some(b'e')) if name.eq_ignore_ascii_case(b"expect") => {
                 self.expects = value.trim_ascii().eq_ignore_ascii_case(b"100-continue");
             }
             _ => {}
@@ -141,6 +142,9 @@ impl Facts {
 impl Length {
     /// With one more value. RFC 9110 section 8.6: digits only; a list of equal values is that value.
     fn and(self, value: &[u8]) -> Self {
+        if let (Self::Absent, Some(number)) = (self, decimal(value)) {
+            return Self::Is(number);
+        }
         value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).fold(self, |length, number| {
             match (length, decimal(number)) {
                 (Self::Absent, Some(number)) => Self::Is(number),

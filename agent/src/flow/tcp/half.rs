@@ -36,6 +36,10 @@ pub(super) struct Half {
     /// Offset of the FIN: the stream's length.
     fin: Option<u64>,
     pub(super) ended: bool,
+    /// The packets come from the kernel, which makes an event of each one that carries data.
+    pub(super) live: bool,
+    /// The sender's socket is on this node: all it sends passes there.
+    pub(super) sent_here: bool,
     /// Allocated only while something waits.
     queue: Option<Box<Queue>>,
     /// Bytes that arrived again, not yet counted by the caller.
@@ -77,6 +81,8 @@ impl Half {
             acked: 0,
             fin: None,
             ended: false,
+            live: false,
+            sent_here: false,
             queue: None,
             again: 0,
             wait: None,
@@ -318,11 +324,18 @@ impl Half {
             // Missing bytes passed no later than those behind them.
             let (at, time) = kept.map_or((until, now), |(start, time)| (start, time.min(now)));
             if at > self.next {
-                sink(Piece::missing(at - self.next, reason, time));
+                sink(Piece::missing(at - self.next, self.reason(reason, at), time));
                 self.next = at;
             }
             self.settle(now, sink);
         }
+    }
+
+    /// Why bytes before `until` are missing, when nothing better is known. What passed at a socket of this node made an
+    /// event, which found no room; what only the network may have lost did not pass.
+    fn reason(&self, reason: Reason, until: u64) -> Reason {
+        let passed = self.live && (self.sent_here || until <= self.acked);
+        if passed && reason == Reason::NotCaptured { Reason::RingFull } else { reason }
     }
 
     /// Delivers all that is kept, with its gaps, up to the last byte that is known to have passed, and ends.

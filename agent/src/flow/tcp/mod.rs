@@ -263,8 +263,9 @@ impl Connection {
         Verdict::Taken
     }
 
-    /// Bytes up to this sequence number were sent, seen or not. False when the direction's numbers are not known.
-    pub(in crate::flow) fn went_on_to(&mut self, direction: Direction, end: u32) -> bool {
+    /// The kernel saw the bytes up to this sequence number, whether it could report them or not. False when the numbers
+    /// of the direction are not known.
+    pub(super) fn went_on_to(&mut self, direction: Direction, end: u32) -> bool {
         let half = &mut self.halves[direction as usize];
         if !half.is_known() {
             return false;
@@ -275,6 +276,16 @@ impl Connection {
         }
         self.busy = true;
         true
+    }
+
+    /// Packets come from the kernel.
+    pub(super) fn note_live(&mut self) {
+        self.halves.iter_mut().for_each(|half| half.live = true);
+    }
+
+    /// The socket that sends in this direction is on this node.
+    pub(super) fn note_sender(&mut self, direction: Direction) {
+        self.halves[direction as usize].sent_here = true;
     }
 
     /// Gives up what was waited for long enough.

@@ -35,6 +35,9 @@ fn a_waiting_fin_that_bytes_in_order_pass_is_dropped() {
     rig.send(client(0).data(b"abcd"));
     rig.send(client(4).data(b"ef"));
     rig.expect(ToServer, &[bytes(b"abcdef")]);
+    rig.send(server(0).ack(of_client(9)));
+    rig.finish();
+    rig.expect(ToServer, &[bytes(b"abcdef"), lost(3), Got::End(Ending::Expired)]);
 }
 
 #[test]

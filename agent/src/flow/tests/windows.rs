@@ -18,11 +18,15 @@ fn segments_outside_the_window_are_dropped_and_counted() {
 
 #[test]
 fn without_the_option_in_both_syns_the_window_is_not_scaled() {
-    let mut rig = Rig::new();
-    rig.send(Make::new(ToServer, CLIENT).syn().scale(7));
-    rig.send(Make::new(ToClient, SERVER).syn().ack(of_client(0)));
-    rig.send(client(0xffff + 1).ack(of_server(0)).data(b"forged"));
-    assert_eq!(rig.table.dropped().outside_window, 1);
+    for client_scales in [true, false] {
+        let mut rig = Rig::new();
+        let (syn, answer) = (Make::new(ToServer, CLIENT).syn(), Make::new(ToClient, SERVER).syn().ack(of_client(0)));
+        rig.send(if client_scales { syn.scale(7) } else { syn });
+        rig.send(if client_scales { answer } else { answer.scale(7) });
+        rig.send(client(0xffff + 1).ack(of_server(0)).data(b"forged"));
+        rig.send(server(0xffff + 1).ack(of_client(0)).data(b"forged"));
+        assert_eq!(rig.table.dropped().outside_window, 2);
+    }
 }
 
 #[test]
@@ -116,6 +120,7 @@ fn a_lost_tail_that_was_acknowledged_is_a_gap_at_the_end() {
     let mut rig = Rig::open();
     rig.send(client(0).data(b"ab"));
     rig.send(server(0).ack(of_client(5)));
+    rig.send(server(0).ack(of_client(1)));
     rig.finish();
     rig.expect(ToServer, &[bytes(b"ab"), lost(3), Got::End(Ending::Expired)]);
 }

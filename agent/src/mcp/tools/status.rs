@@ -62,7 +62,10 @@ fn run(app: &App, arguments: JsonObject) -> Result<Answer, String> {
     let mut structured = to_json(app);
     let mut cuts = CUTS.iter();
     loop {
-        let answer = Answer { text: text::outline(&structured), structured: structured.clone() };
+        let mut told = structured.clone();
+        let coverage = told.as_object_mut().and_then(|told| told.remove("coverage")).unwrap_or_default();
+        let text = format!("{}{}", text::outline(&told), text::coverage(&coverage));
+        let answer = Answer { text, structured: structured.clone() };
         match cuts.next() {
             Some(&(text_max, items_max)) if answer.size() > BUDGET => {
                 if shorten(&mut structured, text_max, items_max) {
