@@ -316,7 +316,11 @@ fn connections_from_before_the_agent_are_joined() {
     let said = json_lines(&String::from_utf8_lossy(&output.stdout));
     assert_eq!(said.len(), 21);
     let calls = agent.wait_for(&format!("dst.port == {port}"), 20);
-    for said in &said[1..] {
+    // The first of them may be in the middle of something, for all that the agent has seen: then only its answer, which
+    // follows the other side's data, is taken for what it looks like.
+    let unsure = calls.iter().filter(|call| call["request"].is_null()).count();
+    assert!(unsure <= 1, "{calls:?}");
+    for said in &said[1 + unsure..] {
         let call = calls_by(&calls, said["path"].as_str().unwrap_or(""));
         assert_same(call, said);
         // The handshake was not seen.
