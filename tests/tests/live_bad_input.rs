@@ -182,7 +182,7 @@ fn files_that_are_no_captures() {
     let empty = dir.write("empty.pcap", "");
     let text = dir.write("text.pcap", "this is no capture file, but longer than a header of one\n".repeat(9));
     let missing = dir.file("missing.pcap");
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/http/deepflow-httpv1.pcap");
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus/http1/zeek-get.pcap");
     let whole = fs::read(&corpus).unwrap_or_else(|error| panic!("{}: {error}", corpus.display()));
     let cut = dir.write("cut.pcap", &whole[..whole.len() - 10]);
     let read = |files: &[&Path]| run(Command::new(tapwire()).arg("read").args(files));

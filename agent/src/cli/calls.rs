@@ -18,7 +18,7 @@ const LIMIT_MAX: u64 = crate::web::api::LIMIT_MAX as u64;
 #[derive(Args, Clone, Debug)]
 pub struct Arguments {
     /// Only calls that match this filter, e.g. 'http && status_code >= 400'
-    #[arg(long, value_name = "EXPR")]
+    #[arg(long, value_name = "EXPR", value_parser = super::kfl)]
     kfl: Option<String>,
 
     /// The newest N calls [default: 100; with --follow none of the past]

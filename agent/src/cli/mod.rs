@@ -175,6 +175,11 @@ pub(crate) fn eprint_line(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
+/// A filter is checked before anybody is asked: a wrong one is wrong usage.
+fn kfl(text: &str) -> Result<String, String> {
+    crate::query::filter::Filter::parse(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -18,7 +18,7 @@ const LIMIT_MAX: u64 = crate::web::api::GROUPS_MAX as u64;
 #[derive(Args, Clone, Debug)]
 pub struct Arguments {
     /// Only calls that match this filter, e.g. 'http && dst.port == 8080'
-    #[arg(long, value_name = "EXPR")]
+    #[arg(long, value_name = "EXPR", value_parser = super::kfl)]
     kfl: Option<String>,
 
     /// Fields to group by, with commas between them; empty for the total only

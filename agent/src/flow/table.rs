@@ -115,13 +115,12 @@ impl<T> FlowTable<T> {
 
     /// Time of the oldest segment that waits for bytes before it: what it holds may begin a message.
     pub fn oldest_held(&self) -> Option<Time> {
-        if self.held == 0 {
-            return None;
-        }
-        self.slots.iter().flatten().filter_map(|slot| match &slot.kind {
+        let waiting = self.waiting().filter_map(|slot| self.slots[slot as usize].as_ref());
+        let times = waiting.filter_map(|slot| match &slot.kind {
             Kind::Tcp(connection) => connection.oldest_held(),
             Kind::Udp { .. } => None,
-        }).min()
+        });
+        times.min()
     }
 
     /// Flows dropped to make room for others, before they ended.

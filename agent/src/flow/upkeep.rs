@@ -168,6 +168,11 @@ impl<T> FlowTable<T> {
         }
     }
 
+    /// Flows that wait for missing bytes.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = u32> {
+        self.lists.iter(WAITING)
+    }
+
     /// One of those that hold most, to within a factor of two.
     fn largest(&self) -> Option<u32> {
         let numbers = (0..LISTS[Order::Held as usize] as u8).rev();

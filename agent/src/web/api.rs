@@ -98,9 +98,10 @@ async fn calls(
     };
     let past = question.clone();
     let page = shared.queries.run(move |app| {
-        let position = app.store.position();
-        query::calls(&app.store.snapshot(), &past, limit.max(1), None)
-            .map(|page| (page, position))
+        // What is followed begins where the page ends: nothing is shown twice, nothing is left out.
+        let snapshot = app.store.snapshot();
+        query::calls(&snapshot, &past, limit.max(1), None)
+            .map(|page| (page, snapshot.end))
             .map_err(|error| error.to_string())
     });
     let (mut page, position) = match page.await {

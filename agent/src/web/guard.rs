@@ -55,7 +55,7 @@ pub(super) async fn token(
     (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, challenge)], format!("{line}\n")).into_response()
 }
 
-/// RFC 9112 section 3.2: exactly one Host. RFC 9110 section 7.4: 421 when it is not ours.
+/// RFC 9112 section 3.2: exactly one Host. One that is not ours is refused like a foreign Origin, by 403.
 fn check(headers: &HeaderMap, uri: &Uri, local: IpAddr, allowed: &[String]) -> Result<(), (StatusCode, String)> {
     let mut hosts = headers.get_all(header::HOST).iter();
     let host = match (hosts.next(), hosts.next()) {
@@ -68,7 +68,7 @@ fn check(headers: &HeaderMap, uri: &Uri, local: IpAddr, allowed: &[String]) -> R
     for name in std::iter::once(host.host()).chain(uri.authority().map(Authority::host)) {
         if !known(name, local, allowed) {
             let line = format!("host {name:?} is not served here: use a loopback address, or start the agent with --allow-host");
-            return Err((StatusCode::MISDIRECTED_REQUEST, line));
+            return Err((StatusCode::FORBIDDEN, line));
         }
     }
     for origin in headers.get_all(header::ORIGIN) {
@@ -120,11 +120,11 @@ mod tests {
             assert_eq!(status(&[("host", host)], "/mcp", "10.0.0.7"), 200, "{host}");
         }
         for host in ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.8", "agent.example.evil"] {
-            assert_eq!(status(&[("host", host)], "/mcp", "10.0.0.7"), 421, "{host}");
+            assert_eq!(status(&[("host", host)], "/mcp", "10.0.0.7"), 403, "{host}");
         }
         assert_eq!(status(&[], "/mcp", "127.0.0.1"), 400);
         assert_eq!(status(&[("host", "localhost"), ("host", "evil.example")], "/mcp", "127.0.0.1"), 400);
-        assert_eq!(status(&[("host", "localhost")], "http://evil.example/mcp", "127.0.0.1"), 421);
+        assert_eq!(status(&[("host", "localhost")], "http://evil.example/mcp", "127.0.0.1"), 403);
     }
 
     #[test]

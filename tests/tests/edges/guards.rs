@@ -32,8 +32,8 @@ fn other_names_are_refused_even_with_the_token() {
     let served = Served::empty(1 << 20);
     let token = format!("Bearer {}", served.token);
     for (host, origin, status) in [
-        ("evil.example", None, 421),
-        ("127.0.0.1.evil.example:7330", None, 421),
+        ("evil.example", None, 403),
+        ("127.0.0.1.evil.example:7330", None, 403),
         ("localhost", Some("http://evil.example"), 403),
         ("localhost", Some("null"), 403),
         ("localhost:7330", Some("http://localhost:3000"), 200),

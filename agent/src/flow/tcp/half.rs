@@ -40,6 +40,9 @@ pub(super) struct Half {
     pub(super) live: bool,
     /// The sender's socket is on this node: all it sends passes there.
     pub(super) sent_here: bool,
+    /// Beyond the window, where the sender said it was (with a FIN there), and what the receiver said it had.
+    pub(super) sent_beyond: Option<(u64, bool)>,
+    pub(super) received_beyond: Option<u64>,
     /// Allocated only while something waits.
     queue: Option<Box<Queue>>,
     /// Bytes that arrived again, not yet counted by the caller.
@@ -83,6 +86,8 @@ impl Half {
             ended: false,
             live: false,
             sent_here: false,
+            sent_beyond: None,
+            received_beyond: None,
             queue: None,
             again: 0,
             wait: None,
@@ -268,6 +273,32 @@ impl Half {
     pub(super) fn acknowledge(&mut self, offset: u64) {
         let offset = self.fin.map_or(offset, |fin| fin.min(offset));
         self.acked = self.acked.max(offset);
+    }
+
+    /// An acknowledgement beyond the window: taken when the sender says the same, since then the capture lacks more than
+    /// a window of bytes. One side alone may be forged.
+    pub(super) fn acknowledge_beyond(&mut self, offset: u64) {
+        match self.sent_beyond.take() {
+            Some((end, fin)) if end + u64::from(fin) == offset => {
+                if fin && self.fin.is_none() {
+                    self.fin = Some(end);
+                }
+                self.acknowledge(offset);
+            }
+            Some(_) | None => self.received_beyond = Some(offset),
+        }
+    }
+
+    /// A segment beyond the window: whether the receiver said that it has all before it. Then it is taken.
+    pub(super) fn segment_beyond(&mut self, start: i64, len: u32, fin: bool) -> bool {
+        let start = start.unsigned_abs();
+        let confirmed = self.received_beyond.take() == Some(start);
+        if confirmed {
+            self.acknowledge(start);
+        } else {
+            self.sent_beyond = Some((start + u64::from(len), fin));
+        }
+        confirmed
     }
 
     /// Where the receiver's acknowledgement lies beyond `next`: bytes that are not in the capture. A single one with

@@ -17,6 +17,7 @@ fn fins_end_each_direction_after_its_last_byte() {
     rig.finish();
     assert_eq!(rig.counters.flows, 1);
     assert_eq!(rig.counters.lost.total(), 0);
+    assert_eq!(rig.table.dropped(), Dropped::default());
 }
 
 #[test]

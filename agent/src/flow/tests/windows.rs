@@ -46,6 +46,30 @@ fn without_acknowledgements_a_segment_beyond_the_window_ends_the_wait() {
     assert_eq!(rig.table.dropped().outside_window, 0);
 }
 
+/// A capture that lacks more than a window: both sides must say so, in either order.
+#[test]
+fn beyond_the_window_two_sides_that_agree_are_believed() {
+    let far = (0xffff << 7) + 1000;
+    let mut rig = Rig::open();
+    rig.send(client(far).data(b"lost"));
+    rig.send(server(0).ack(of_client(far + 4)));
+    rig.send(client(far + 4).data(b"next"));
+    rig.expire_after(rig.limits.reorder_nanos);
+    rig.expect(ToServer, &[lost(u64::from(far) + 4), bytes(b"next")]);
+
+    let mut rig = Rig::open();
+    rig.send(server(0).ack(of_client(far)));
+    rig.send(client(far).data(b"next"));
+    rig.expire_after(rig.limits.reorder_nanos);
+    rig.expect(ToServer, &[lost(far.into()), bytes(b"next")]);
+
+    let mut rig = Rig::open();
+    rig.send(client(far).fin());
+    rig.send(server(0).ack(of_client(far + 1)));
+    rig.finish();
+    rig.expect(ToServer, &[lost(far.into()), Got::End(Ending::Fin)]);
+}
+
 #[test]
 fn missing_bytes_that_were_acknowledged_are_given_up_after_some_packets() {
     let mut rig = Rig::open();
