@@ -30,9 +30,11 @@ pub mod read;
 pub mod shard;
 
 pub mod status;
+
 pub mod mcp;
 pub mod web;
 
 pub mod config;
 pub mod run;
+
 pub mod cli;

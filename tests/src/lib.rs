@@ -6,3 +6,4 @@ pub mod harness;
 pub mod made;
 pub mod pipeline;
 pub mod talk;
+pub mod tshark;

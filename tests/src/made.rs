@@ -71,9 +71,13 @@ fn chunked(capture: &mut Capture) {
     );
     // A chunk at a time, each cut inside its size line or its end.
     talk.client(capture, "GET /stream HTTP/1.1\r\nHost: chunk.example\r\n\r\n");
-    for piece in
-        ["HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n1", "0\r\n0123456789abcdef\r", "\n3", "\r\nxyz\r\n0\r\n\r", "\n"]
-    {
+    for piece in [
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n1",
+        "0\r\n0123456789abcdef\r",
+        "\n3",
+        "\r\nxyz\r\n0\r\n\r",
+        "\n",
+    ] {
         talk.server(capture, piece);
     }
     // Not chunked last: the answer ends with the connection (RFC 9112, section 6.3).
@@ -219,11 +223,17 @@ fn message_in_body(capture: &mut Capture) {
     let inner = "GET /inner HTTP/1.1\r\nHost: inner.example\r\n\r\n";
     let answer = "HTTP/1.1 599 Inner\r\nContent-Length: 2\r\n\r\nxx";
     let body = [inner, answer, inner, answer].concat();
-    talk.client(capture, format!("POST /archive HTTP/1.1\r\nHost: outer.example\r\nContent-Length: {}\r\n\r\n", body.len()));
+    talk.client(
+        capture,
+        format!("POST /archive HTTP/1.1\r\nHost: outer.example\r\nContent-Length: {}\r\n\r\n", body.len()),
+    );
     for piece in [inner, answer, inner, answer] {
         talk.client(capture, piece);
     }
-    talk.server(capture, format!("HTTP/1.1 200 OK\r\nContent-Type: message/http\r\nContent-Length: {}\r\n\r\n", body.len()));
+    talk.server(
+        capture,
+        format!("HTTP/1.1 200 OK\r\nContent-Type: message/http\r\nContent-Length: {}\r\n\r\n", body.len()),
+    );
     for piece in [inner, answer, inner, answer] {
         talk.server(capture, piece);
     }
@@ -286,7 +296,10 @@ fn until_close(capture: &mut Capture) {
 fn large(capture: &mut Capture) {
     let mut talk = Talk::open(capture, CLIENT, SERVER);
     let body: Vec<u8> = (0..100_000_u32).map(|at| b'a' + (at / 7 % 26) as u8).collect();
-    talk.client(capture, format!("PUT /large HTTP/1.1\r\nHost: large.example\r\nContent-Length: {}\r\n\r\n", body.len()));
+    talk.client(
+        capture,
+        format!("PUT /large HTTP/1.1\r\nHost: large.example\r\nContent-Length: {}\r\n\r\n", body.len()),
+    );
     talk.client(capture, &body);
     talk.server(capture, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
     for chunk in body.chunks(10 * MSS) {

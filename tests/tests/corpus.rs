@@ -4,8 +4,22 @@ use tapwire_tests::{corpus, made};
 
 /// All folders but the one for what we made.
 const FOLDERS: [&str; 16] = [
-    "amqp", "dns", "http", "http1", "kafka", "ldap", "made", "mongodb", "mqtt", "mysql", "nats", "postgres", "redis",
-    "tcp", "tls", "websocket",
+    "amqp",
+    "dns",
+    "http",
+    "http1",
+    "kafka",
+    "ldap",
+    "made",
+    "mongodb",
+    "mqtt",
+    "mysql",
+    "nats",
+    "postgres",
+    "redis",
+    "tcp",
+    "tls",
+    "websocket",
 ];
 
 #[test]
@@ -29,7 +43,9 @@ fn our_own_captures_are_what_their_scripts_write() {
     for (name, bytes) in made::all() {
         let path = folder.join(name);
         if bless {
-            std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&path, &bytes)).expect("the corpus is writable");
+            std::fs::create_dir_all(&folder)
+                .and_then(|()| std::fs::write(&path, &bytes))
+                .expect("the corpus is writable");
         }
         let there = std::fs::read(&path).unwrap_or_else(|error| panic!("made/{name}: {error}"));
         assert!(there == bytes, "made/{name} is not what its script writes: TAPWIRE_BLESS=1 writes it anew");

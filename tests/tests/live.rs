@@ -316,12 +316,17 @@ fn connections_from_before_the_agent_are_joined() {
     let said = json_lines(&String::from_utf8_lossy(&output.stdout));
     assert_eq!(said.len(), 21);
     let calls = agent.wait_for(&format!("dst.port == {port}"), 20);
-    for said in &said[1..] {
+    // The first segment after the join may stand inside a body, as far as anybody can know: its call is a half.
+    let halves: Vec<&Value> = calls.iter().filter(|call| call["request"].is_null()).collect();
+    assert_eq!(halves.len(), 1, "{halves:?}");
+    assert_eq!(halves[0]["status_code"], said[1]["status"]);
+    for said in &said[2..] {
         let call = calls_by(&calls, said["path"].as_str().unwrap_or(""));
         assert_same(call, said);
         // The handshake was not seen.
         assert!(call.get("join_key").is_none(), "{call}");
     }
+    assert_eq!(calls.len(), 20, "both views are one connection");
 }
 
 /// For messages: bodies are long.

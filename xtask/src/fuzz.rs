@@ -49,8 +49,8 @@ pub fn prepare() -> Result<()> {
     tools::cargo_fuzz()
 }
 
-/// Folders of the corpus whose files a target starts from.
-const SEEDS: [(&str, &[&str]); 1] = [("pcap", &["http", "http1", "made", "tcp"])];
+/// Folders of the corpus whose files a target starts from, besides its own in `seeds`.
+const CORPUS: [(&str, &[&str]); 1] = [("pcap", &["http", "http1", "made", "tcp"])];
 
 /// One target for so long. A crash leaves its input in tests/fuzz/artifacts.
 pub fn command(target: &str, seconds: u64) -> Command {
@@ -60,8 +60,10 @@ pub fn command(target: &str, seconds: u64) -> Command {
     let corpus = host::root().join("tests/fuzz/corpus").join(target);
     let _ = std::fs::create_dir_all(&corpus);
     command.arg(corpus);
-    let seeds = SEEDS.iter().filter(|(of, _)| *of == target).flat_map(|(_, folders)| *folders);
-    command.args(seeds.map(|folder| host::root().join("tests/corpus").join(folder)));
+    let from_corpus = CORPUS.iter().filter(|(of, _)| *of == target).flat_map(|(_, folders)| *folders);
+    let seeds = from_corpus.map(|folder| host::root().join("tests/corpus").join(folder));
+    let seeds = seeds.chain([host::root().join("tests/fuzz/seeds").join(target)]);
+    command.args(seeds.filter(|folder| folder.is_dir()));
     // One input may take 10 s under the sanitizer on a busy machine; none may need a gigabyte.
     command.args(["--", "-timeout=10", "-rss_limit_mb=1024", "-print_final_stats=1"]);
     command.arg(format!("-max_total_time={seconds}"));

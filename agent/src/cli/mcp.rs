@@ -10,7 +10,7 @@ use rmcp::{
     model::{
         CallToolRequestParams, CallToolResponse, CallToolResult, ErrorCode, GetPromptRequestParams, GetPromptResponse,
         ListPromptsResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams,
-        ReadResourceResponse, ReadResourceResult, ServerConfig, Tool,
+        ReadResourceResponse, ReadResourceResult, ResultType, ServerConfig, Tool,
     },
     service::RequestContext,
 };
@@ -53,7 +53,11 @@ struct Bridge {
 
 impl Bridge {
     /// One JSON-RPC request to the agent.
-    async fn ask<T: DeserializeOwned + Send + 'static>(&self, method: &'static str, params: Value) -> Result<T, Refusal> {
+    async fn ask<T: DeserializeOwned + Send + 'static>(
+        &self,
+        method: &'static str,
+        params: Value,
+    ) -> Result<T, Refusal> {
         let client = self.client.clone();
         let request = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
         let asked = tokio::task::spawn_blocking(move || client.mcp(&request)).await;
@@ -63,7 +67,11 @@ impl Bridge {
         if let Some(error) = answer.get("error") {
             let code = error.get("code").and_then(Value::as_i64).and_then(|code| i32::try_from(code).ok());
             let message = error.get("message").and_then(Value::as_str).unwrap_or("refused").to_owned();
-            return Err(Refusal::Error(ErrorData::new(code.map_or(ErrorCode::INTERNAL_ERROR, ErrorCode), message, None)));
+            return Err(Refusal::Error(ErrorData::new(
+                code.map_or(ErrorCode::INTERNAL_ERROR, ErrorCode),
+                message,
+                None,
+            )));
         }
         let result = answer.get_mut("result").map(Value::take).ok_or_else(strange)?;
         serde_json::from_value(result).map_err(|_| strange())
@@ -106,7 +114,12 @@ impl ServerHandler for Bridge {
         }
         let arguments = request.arguments.unwrap_or_default();
         match self.ask::<CallToolResult>("tools/call", json!({"name": request.name, "arguments": arguments})).await {
-            Ok(result) => Ok(result.into()),
+            // The agent was asked in an older version, whose results don't say that they are complete; here rmcp leaves
+            // the word out again for older clients.
+            Ok(mut result) => {
+                result.result_type = Some(ResultType::COMPLETE);
+                Ok(result.into())
+            }
             Err(Refusal::Error(error)) => Err(error),
             // An assistant reads a tool's error, and seldom a protocol's.
             Err(Refusal::Unreachable(line)) => Ok(mcp::failed(&line).into()),
@@ -130,7 +143,10 @@ impl ServerHandler for Bridge {
             return Err(mcp::unknown_resource(&request.uri));
         }
         match self.ask::<ReadResourceResult>("resources/read", json!({"uri": request.uri})).await {
-            Ok(result) => Ok(result.into()),
+            Ok(mut result) => {
+                result.result_type = Some(ResultType::COMPLETE);
+                Ok(result.into())
+            }
             Err(Refusal::Error(error)) => Err(error),
             Err(Refusal::Unreachable(line)) => Err(ErrorData::internal_error(line, None)),
         }

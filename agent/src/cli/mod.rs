@@ -127,9 +127,12 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// The log goes to standard error; `RUST_LOG` chooses what, `info` unless set.
+/// What is logged unless `RUST_LOG` says otherwise. rmcp tells of each request, which the audit does as well.
+const LOG_DEFAULT: &str = "info,rmcp=warn";
+
+/// The log goes to standard error; `RUST_LOG` chooses what.
 fn log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| LOG_DEFAULT.into());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -170,6 +173,11 @@ fn usage_line(text: &str) -> String {
 pub(crate) fn eprint_line(line: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// A filter is checked before anybody is asked: a wrong one is wrong usage.
+fn kfl(text: &str) -> Result<String, String> {
+    crate::query::filter::Filter::parse(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

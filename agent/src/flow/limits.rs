@@ -36,8 +36,8 @@ const IDLE: u64 = 600 * SECOND;
 const DATAGRAMS_IDLE: u64 = 30 * SECOND;
 /// Beyond some retransmissions of a FIN (RFC 6298: 200 ms doubled each time on Linux: 0.2, 0.6, 1.4, 3.0 s).
 const CLOSED: u64 = 5 * SECOND;
-/// Beyond four retransmissions that were lost in the network, after which such a segment still comes (3.0 s).
-const GAP: u64 = 5 * SECOND;
+/// Beyond five retransmissions that were lost in the network, after which such a segment still comes (6.2 s).
+const GAP: u64 = 10 * SECOND;
 /// Several interfaces or queues written into one capture differ by less.
 const REORDER: u64 = SECOND / 10;
 /// Packets that a receive queue hands on at once are at most 64 (NAPI's budget), half of them the other direction's.

@@ -97,6 +97,12 @@ impl Lists {
         Some(self.ends[list.kind as usize][usize::from(list.number)].first).filter(|&slot| slot != NONE)
     }
 
+    pub(super) fn iter(&self, list: List) -> impl Iterator<Item = u32> {
+        let after =
+            move |slot: &u32| Some(self.links[*slot as usize][list.kind as usize].next).filter(|&slot| slot != NONE);
+        std::iter::successors(self.first(list), after)
+    }
+
     pub(super) fn count(&self, list: List) -> usize {
         self.ends[list.kind as usize][usize::from(list.number)].count
     }
@@ -123,6 +129,7 @@ mod tests {
         lists.push(list(1), 0);
         assert_eq!((lists.first(list(0)), lists.first(list(1))), (Some(7), Some(0)));
         assert_eq!((lists.count(list(0)), lists.count(list(1))), (2, 1));
+        assert!(lists.iter(list(0)).eq([7, 3]));
         lists.remove(Kind::Activity, 7);
         lists.remove(Kind::Activity, 7);
         lists.remove(Kind::Activity, 3);

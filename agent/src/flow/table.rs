@@ -15,7 +15,7 @@ use super::{
     upkeep::LISTS,
 };
 use crate::{
-    capture::{CaptureSource, Packet, TcpHeader, Transport, Tuple},
+    capture::{Packet, TcpHeader, Transport, Tuple},
     coverage::{Counters, Reason},
     time::Time,
 };
@@ -115,13 +115,12 @@ impl<T> FlowTable<T> {
 
     /// Time of the oldest segment that waits for bytes before it: what it holds may begin a message.
     pub fn oldest_held(&self) -> Option<Time> {
-        if self.held == 0 {
-            return None;
-        }
-        self.slots.iter().flatten().filter_map(|slot| match &slot.kind {
+        let waiting = self.waiting().filter_map(|slot| self.slots[slot as usize].as_ref());
+        let times = waiting.filter_map(|slot| match &slot.kind {
             Kind::Tcp(connection) => connection.oldest_held(),
             Kind::Udp { .. } => None,
-        }).min()
+        });
+        times.min()
     }
 
     /// Flows dropped to make room for others, before they ended.
@@ -316,14 +315,6 @@ pub(super) fn deliver<T>(
     counters: &mut Counters,
     each: &mut impl Each<T>,
 ) {
-    let mut piece = piece;
-    // The kernel makes an event of each packet, so what never came found no room in the ring.
-    if let Piece::Gap { reason, .. } = &mut piece
-        && flow.source == CaptureSource::Ebpf
-        && *reason == Reason::NotCaptured
-    {
-        *reason = Reason::RingFull;
-    }
     flow.bytes[direction as usize] += piece.len();
     if let Piece::Gap { bytes, .. } | Piece::Skip { bytes, .. } = piece {
         *missing += bytes;

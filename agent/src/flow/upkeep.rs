@@ -138,13 +138,6 @@ impl<T> FlowTable<T> {
                 self.lists.push(List { kind: Order::Held, number: class(held) }, slot);
             }
         }
-        let waits = connection.lacks();
-        if waits && self.lists.list_of(Order::Waiting, slot).is_none() {
-            entry.queued_wait = now;
-            self.lists.push(WAITING, slot);
-        } else if !waits {
-            self.lists.remove(Order::Waiting, slot);
-        }
         if flow.join_key.is_none()
             && let Some(key) = connection.join_key()
         {
@@ -154,12 +147,30 @@ impl<T> FlowTable<T> {
             }
         }
         let closed = connection.is_closed();
+        self.note_waiting(slot, now);
         let is_listed = self.lists.list_of(Order::Activity, slot) == Some(CLOSED.number);
         if closed && !is_listed {
             self.enlist(slot);
         } else if !closed {
             self.touch(slot);
         }
+    }
+
+    /// Puts a flow that waits for missing bytes among those to be looked after, and one that doesn't out of them.
+    pub(super) fn note_waiting(&mut self, slot: u32, now: Time) {
+        let Some(entry) = self.slots[slot as usize].as_mut() else { return };
+        let waits = entry.connection().is_some_and(|connection| connection.lacks());
+        if !waits {
+            self.lists.remove(Order::Waiting, slot);
+        } else if self.lists.list_of(Order::Waiting, slot).is_none() {
+            entry.queued_wait = now;
+            self.lists.push(WAITING, slot);
+        }
+    }
+
+    /// Flows that wait for missing bytes.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = u32> {
+        self.lists.iter(WAITING)
     }
 
     /// One of those that hold most, to within a factor of two.

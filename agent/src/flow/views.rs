@@ -25,6 +25,9 @@ use crate::{
 /// so the first would do, were none ever lost.
 const SEARCHES: u8 = 64;
 
+/// Packets of a handshake, with some that were repeated.
+const HANDSHAKE: u64 = 12;
+
 impl<T> FlowTable<T> {
     /// The flow of a packet, and which way it goes; `None` when the packet yields nothing.
     pub(super) fn by_view(
@@ -63,7 +66,7 @@ impl<T> FlowTable<T> {
         if let Some(entry) = self.slots[slot as usize].as_mut() {
             entry.views.searches = SEARCHES;
         }
-        self.note_opening(slot, tcp);
+        self.note_first(slot, tcp);
         let to_server = (direction == Direction::ToServer) == view.egress;
         self.attach(Place { slot, to_server }, packet, view, &own);
         self.known(slot, direction, packet, tcp, view, counters)
@@ -85,13 +88,13 @@ impl<T> FlowTable<T> {
         if let Some(key) = view.join.filter(|_| entry.flow.join_key.is_none()) {
             entry.flow.join_key = Some(key);
             match self.index.joins.get(&key) {
-                Some(&other) if other != slot => place = self.merge(place, other, counters)?,
+                Some(&other) if other != slot => place = self.merge(place, other, counters).unwrap_or(place),
                 Some(_) | None => {
                     self.index.joins.insert(key, slot);
                 }
             }
         } else if entry.views.searches > 0 && packet.wire_len > 0 {
-            place = self.search(place, packet, tcp, view, counters)?;
+            place = self.search(place, packet, tcp, view, counters).unwrap_or(place);
         }
         let entry = self.slots[place.slot as usize].as_mut()?;
         if view.egress && entry.views.reached.is_none() && place.to_server {
@@ -163,10 +166,14 @@ impl<T> FlowTable<T> {
             (false, _) => return None,
         };
         let slot = *self.index.opening.get(&isn)?;
-        let ends = self.slots[slot as usize].as_ref()?.flow.ends;
+        let entry = self.slots[slot as usize].as_ref()?;
+        if entry.keys.contains(&Some(Key::new(Domain::NodeTcp, &packet.header).0)) {
+            return Some((slot, direction));
+        }
         let header = canonical_tuple(&packet.header);
         let header = if direction == Direction::ToServer { header } else { header.reversed() };
-        agree(&ends, &header).then_some((slot, direction))
+        // Among all open connections, some have equal numbers by chance; among those that open just now, none do.
+        (entry.flow.packets <= HANDSHAKE && agree(&entry.flow.ends, &header)).then_some((slot, direction))
     }
 
     /// The connection under a tuple, when the packet's numbers fit it: pods may use the same addresses, each on its own
@@ -219,8 +226,8 @@ impl<T> FlowTable<T> {
         }
     }
 
-    /// Two flows are one connection: the older stays, the younger's sockets become its other end. Returns where the
-    /// socket of `place` is then.
+    /// Two flows are one connection: the older stays, the younger's socket becomes its other end. Returns where the
+    /// socket of `place` is then; `None` when both ends of the older are taken, and nothing changes.
     fn merge(&mut self, place: Place, other: u32, counters: &mut Counters) -> Option<Place> {
         let serial = |slot: u32| self.slots[slot as usize].as_ref().map(|entry| entry.serial);
         let (older, younger) =
@@ -247,6 +254,9 @@ impl<T> FlowTable<T> {
         }
         entry.views.join();
         entry.name_ends();
+        if let Some(connection) = entry.connection() {
+            connection.note_sender(free);
+        }
         self.index.cookies.insert(cookie, Place { slot: older, to_server });
         let here = if younger == place.slot { to_server } else { place.to_server };
         Some(Place { slot: older, to_server: here })
@@ -265,6 +275,9 @@ impl<T> FlowTable<T> {
         }
         entry.views.join();
         entry.name_ends();
+        if let Some(connection) = entry.connection() {
+            connection.note_sender(side);
+        }
         self.index.cookies.insert(view.cookie, place);
         for tuple in [&packet.header, own] {
             let (key, low) = Key::new(Domain::NodeTcp, tuple);
@@ -295,7 +308,7 @@ impl<T> FlowTable<T> {
             None if tcp.flags.syn() => {
                 let direction = first_direction(tcp, &packet.header);
                 let slot = self.create(packet, direction, Kind::Tcp(Connection::new()), counters, open, each);
-                self.note_opening(slot, tcp);
+                self.note_first(slot, tcp);
                 (slot, direction)
             }
             None => return None,
@@ -318,8 +331,11 @@ impl<T> FlowTable<T> {
         (!again || tcp.flags.rst()).then_some((slot, direction))
     }
 
-    /// Lets the packets of a handshake that pass elsewhere on this node find the flow.
-    fn note_opening(&mut self, slot: u32, tcp: &TcpHeader) {
+    /// Notes what a flow's first packet on a node tells; lets those of its handshake that pass elsewhere find it.
+    fn note_first(&mut self, slot: u32, tcp: &TcpHeader) {
+        if let Some(connection) = self.slots[slot as usize].as_mut().and_then(Slot::connection) {
+            connection.note_live();
+        }
         if tcp.flags.syn() {
             let isn = if tcp.flags.ack() { tcp.ack.wrapping_sub(1) } else { tcp.seq };
             self.index.opening.insert(isn, slot);
@@ -330,10 +346,11 @@ impl<T> FlowTable<T> {
     /// whatever else is seen of it. False: nothing is known of such a stream.
     pub fn lost(&mut self, cookie: u64, egress: bool, end: u32) -> bool {
         let Some(&place) = self.index.cookies.get(&cookie) else { return false };
-        match self.slots[place.slot as usize].as_mut().map(|entry| &mut entry.kind) {
-            Some(Kind::Tcp(connection)) => connection.went_on_to(place.direction(egress), end),
-            Some(Kind::Udp { .. }) | None => false,
-        }
+        let Some(entry) = self.slots[place.slot as usize].as_mut() else { return false };
+        let last = entry.flow.last;
+        let told = entry.connection().is_some_and(|connection| connection.went_on_to(place.direction(egress), end));
+        self.note_waiting(place.slot, last);
+        told
     }
 
     /// The kernel says that a socket's connection is the agent's own: forgets it without a trace, and what still comes

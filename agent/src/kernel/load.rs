@@ -73,6 +73,9 @@ impl Kernel {
 /// Loads and attaches. The ring is apart, since another thread reads it. What `own` accepts is the agent's: it is never
 /// captured, at neither end.
 pub fn load(options: &Options, own: &impl AsRawFd) -> Result<(Kernel, Ring), LoadError> {
+    if !may_load_programs() {
+        return Err(LoadError::NotPermitted);
+    }
     if !Path::new(BTF).exists() {
         return Err(LoadError::NoBtf);
     }
@@ -103,6 +106,18 @@ fn mark_own(ebpf: &mut Ebpf, listener: &impl AsRawFd) -> Result<(), MapError> {
     let mut sockets: SkStorage<_, [u32; 4]> = SkStorage::try_from(map)?;
     // The fields of `SocketState`: two sequence numbers, bytes of the turn, flags.
     sockets.insert(listener, &[0, 0, 0, socket::OWN], 0)
+}
+
+/// CAP_SYS_ADMIN, or CAP_BPF (Linux 5.8) with CAP_NET_ADMIN, among the effective capabilities (capabilities(7)). Asked
+/// first, since the loader's own probes complain at length. Unknown counts as yes: the kernel then has the last word.
+fn may_load_programs() -> bool {
+    const NET_ADMIN: u64 = 1 << 12;
+    const SYS_ADMIN: u64 = 1 << 21;
+    const BPF: u64 = 1 << 39;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let Some(effective) = effective.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()) else { return true };
+    effective & SYS_ADMIN != 0 || effective & (BPF | NET_ADMIN) == BPF | NET_ADMIN
 }
 
 fn refused(error: &(dyn std::error::Error + 'static)) -> LoadError {

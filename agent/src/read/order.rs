@@ -302,3 +302,98 @@ fn write_all(out: &mut impl Write, mut slices: &mut [IoSlice<'_>]) -> io::Result
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: usize = 20;
+
+    /// A lane's lines with these times, `settled` behind them.
+    fn lines(lane: usize, times: &[u64], settled: u64) -> Lines {
+        let mut text = Vec::new();
+        let lines = times.iter().map(|&micros| {
+            let start = text.len() as u32;
+            text.extend_from_slice(format!("{micros:>18}\n").as_bytes());
+            text.resize(start as usize + LINE, b'.');
+            (Key { micros, conn: lane as u64, number: micros as u32 }, start, text.len() as u32)
+        });
+        let lines = lines.collect();
+        Lines { lane, text, lines, settled: Time(settled * 1000) }
+    }
+
+    fn times(out: &[u8]) -> Vec<u64> {
+        out.chunks(LINE).map(|line| String::from_utf8_lossy(&line[..18]).trim().parse().expect("a time")).collect()
+    }
+
+    #[test]
+    fn a_live_line_is_printed_when_no_lane_can_make_an_earlier_one() {
+        let buffers = Buffers::default();
+        let mut order = Order::new(Vec::new(), &buffers, None, true);
+        order.add(lines(0, &[5, 3], 6)).expect("memory");
+        for lane in 1..LANES {
+            assert!(order.out.is_empty());
+            order.add(lines(lane, &[], 4)).expect("memory");
+        }
+        assert_eq!(times(&order.out), [3]);
+        order.add(lines(1, &[4], 9)).expect("memory");
+        let (out, late) = order.finish().expect("memory");
+        assert_eq!((times(&out), late), (vec![3, 4, 5], 0));
+    }
+
+    #[test]
+    fn files_are_held_so_that_small_ones_are_in_order_whatever_their_clock_does() {
+        let buffers = Buffers::default();
+        let mut order = Order::new(Vec::new(), &buffers, Some(3), false);
+        for lane in 0..LANES {
+            order.add(lines(lane, &[100 + lane as u64, 50 - lane as u64], 1000)).expect("memory");
+        }
+        let (out, late) = order.finish().expect("memory");
+        assert_eq!((times(&out), late), (vec![43, 44, 45], 0));
+    }
+
+    #[test]
+    fn equal_times_go_by_the_printed_id() {
+        let key = |conn, number| Key { micros: 1, conn, number };
+        let mut keys = [key(9, 0), key(10, 2), key(10, 10), key(2, 0)];
+        keys.sort();
+        assert_eq!(keys.map(Key::id), ["10-10", "10-2", "2-0", "9-0"]);
+    }
+
+    #[test]
+    fn what_waits_too_long_goes_to_disk_and_comes_back_in_order() {
+        let buffers = Buffers::default();
+        let mut order = Order::new(Vec::new(), &buffers, None, false);
+        // A lane that has come no further than 10 holds back everything.
+        let mut all = vec![10];
+        for turn in 0..40_u64 {
+            let times: Vec<u64> = (0..1000).map(|at| 11 + (at * 7919 + turn * 13) % 50_000).collect();
+            let mut wide = lines(1, &times, 60_000);
+            // As much as long lines would take.
+            wide.text.reserve_exact(8 << 20);
+            order.add(wide).expect("a temporary file");
+            all.extend(times);
+        }
+        assert!(order.spill.is_some() && order.held_bytes <= HELD_MAX && order.out.is_empty());
+        order.add(lines(0, &[10], 20_000)).expect("a temporary file");
+        for lane in 2..LANES {
+            order.add(lines(lane, &[], 60_000)).expect("a temporary file");
+        }
+        let (out, late) = order.finish().expect("a temporary file");
+        all.sort_unstable();
+        assert_eq!(late, 0);
+        assert!(times(&out) == all);
+    }
+
+    #[test]
+    fn late_lines_are_counted() {
+        let buffers = Buffers::default();
+        let mut order = Order::new(Vec::new(), &buffers, None, true);
+        for lane in 0..LANES {
+            order.add(lines(lane, &[20 + lane as u64], 100)).expect("memory");
+        }
+        order.add(lines(0, &[7, 8, 120], 200)).expect("memory");
+        let (out, late) = order.finish().expect("memory");
+        assert_eq!((times(&out).len(), late), (LANES + 3, 2));
+    }
+}

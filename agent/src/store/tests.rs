@@ -5,10 +5,8 @@ use std::sync::Arc;
 use super::*;
 use crate::{
     capture::CaptureSource,
-    dissect::{
-        Body, Dissector, Exchange, Head, Headers, HttpRequest, HttpResponse, Incomplete, Match, Message, Protocol,
-    },
-    flow::{Protocol4, Views},
+    dissect::{Body, Exchange, Head, Headers, HttpRequest, HttpResponse, Incomplete, Message, PROTOCOLS, Protocol},
+    flow::Views,
     record::RecordId,
 };
 

@@ -137,7 +137,7 @@ fn path(exchange: &Exchange) -> Value<'_> {
         return Value::Absent;
     }
     let target = origin(&head.target);
-    let end = target.iter().position(|&byte| byte == b'?' || byte == b'#').unwrap_or(target.len());
+    let end = target.iter().position(|&byte| byte == b'?').unwrap_or(target.len()).min(fragment(target));
     // RFC 3986 section 6.2.3: the path of `http://host` is `/`.
     Value::Text(if end == 0 { Cow::Borrowed("/") } else { text(&target[..end]) })
 }
@@ -147,11 +147,18 @@ fn origin(target: &[u8]) -> &[u8] {
     match authority_start(target) {
         Some(start) => {
             let authority = &target[start..];
-            let end = authority.iter().position(|byte| b"/?#".contains(byte)).unwrap_or(authority.len());
-            &authority[end..]
+            let end = authority.iter().position(|byte| b"/?".contains(byte)).unwrap_or(authority.len());
+            &authority[end.min(fragment(authority))..]
         }
         None => target,
     }
+}
+
+/// Where a fragment begins. A target has none (RFC 9112 section 3.2), but some clients send it. It has no space of its
+/// own either, so a `#` behind one is that of a redacted value: `[redacted 3 B #1f3a9c0d7e22b104]`.
+fn fragment(target: &[u8]) -> usize {
+    let mut hashes = memchr::memchr_iter(b'#', target);
+    hashes.find(|&at| at == 0 || target[at - 1] != b' ').unwrap_or(target.len())
 }
 
 /// Behind `scheme://` (RFC 3986 section 3.1).
@@ -178,7 +185,7 @@ fn query_string(exchange: &Exchange) -> Value<'_> {
     let Some((_, head)) = request(exchange) else {
         return Value::Unknown;
     };
-    let target = head.target.split(|&byte| byte == b'#').next().unwrap_or_default();
+    let target = &head.target[..fragment(&head.target)];
     let Some(question) = target.iter().position(|&byte| byte == b'?') else {
         return Value::TextMap(Vec::new());
     };

@@ -36,6 +36,13 @@ pub(super) struct Half {
     /// Offset of the FIN: the stream's length.
     fin: Option<u64>,
     pub(super) ended: bool,
+    /// The packets come from the kernel, which makes an event of each one that carries data.
+    pub(super) live: bool,
+    /// The sender's socket is on this node: all it sends passes there.
+    pub(super) sent_here: bool,
+    /// Beyond the window, where the sender said it was (with a FIN there), and what the receiver said it had.
+    pub(super) sent_beyond: Option<(u64, bool)>,
+    pub(super) received_beyond: Option<u64>,
     /// Allocated only while something waits.
     queue: Option<Box<Queue>>,
     /// Bytes that arrived again, not yet counted by the caller.
@@ -77,6 +84,10 @@ impl Half {
             acked: 0,
             fin: None,
             ended: false,
+            live: false,
+            sent_here: false,
+            sent_beyond: None,
+            received_beyond: None,
             queue: None,
             again: 0,
             wait: None,
@@ -264,6 +275,32 @@ impl Half {
         self.acked = self.acked.max(offset);
     }
 
+    /// An acknowledgement beyond the window: taken when the sender says the same, since then the capture lacks more than
+    /// a window of bytes. One side alone may be forged.
+    pub(super) fn acknowledge_beyond(&mut self, offset: u64) {
+        match self.sent_beyond.take() {
+            Some((end, fin)) if end + u64::from(fin) == offset => {
+                if fin && self.fin.is_none() {
+                    self.fin = Some(end);
+                }
+                self.acknowledge(offset);
+            }
+            Some(_) | None => self.received_beyond = Some(offset),
+        }
+    }
+
+    /// A segment beyond the window: whether the receiver said that it has all before it. Then it is taken.
+    pub(super) fn segment_beyond(&mut self, start: i64, len: u32, fin: bool) -> bool {
+        let start = start.unsigned_abs();
+        let confirmed = self.received_beyond.take() == Some(start);
+        if confirmed {
+            self.acknowledge(start);
+        } else {
+            self.sent_beyond = Some((start + u64::from(len), fin));
+        }
+        confirmed
+    }
+
     /// Where the receiver's acknowledgement lies beyond `next`: bytes that are not in the capture. A single one with
     /// nothing behind it is taken for a FIN that is not in the capture, which takes a sequence number too.
     fn acked_missing(&self) -> Option<u64> {
@@ -318,11 +355,18 @@ impl Half {
             // Missing bytes passed no later than those behind them.
             let (at, time) = kept.map_or((until, now), |(start, time)| (start, time.min(now)));
             if at > self.next {
-                sink(Piece::missing(at - self.next, reason, time));
+                sink(Piece::missing(at - self.next, self.reason(reason, at), time));
                 self.next = at;
             }
             self.settle(now, sink);
         }
+    }
+
+    /// Why bytes before `until` are missing, when nothing better is known. What passed at a socket of this node made an
+    /// event, which found no room; what only the network may have lost did not pass.
+    fn reason(&self, reason: Reason, until: u64) -> Reason {
+        let passed = self.live && (self.sent_here || until <= self.acked);
+        if passed && reason == Reason::NotCaptured { Reason::RingFull } else { reason }
     }
 
     /// Delivers all that is kept, with its gaps, up to the last byte that is known to have passed, and ends.

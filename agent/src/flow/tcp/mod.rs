@@ -198,12 +198,15 @@ impl Connection {
                 half.give_up_first(Reason::NotCaptured, packet.time, &mut |piece| sink(direction, piece));
             }
         }
-        if end < half.next as i64 - MAX_WINDOW || (!trusted && start > right(half)) {
+        let beyond = !trusted && start > right(half);
+        let outside = end < half.next as i64 - MAX_WINDOW
+            || (beyond && !half.segment_beyond(start, packet.wire_len, tcp.flags.fin()));
+        if outside {
             return Verdict::Outside;
         }
         // Keep-alive probes repeat the last number, with or without a byte of garbage (RFC 9293, 3.8.4).
         let probe = packet.wire_len <= 1 && end <= half.next as i64 && start == half.next as i64 - 1;
-        let verdict = if half.ended && end > half.next as i64 {
+        let verdict = if half.ended && packet.wire_len > 0 && end > half.next as i64 {
             Verdict::AfterEnd
         } else {
             let cut = packet.cut.unwrap_or(Reason::NotCaptured);
@@ -231,8 +234,13 @@ impl Connection {
         let [_, other] = self.sides(direction);
         let offset = other.offset(tcp.ack);
         let right = other.next.max(other.acked) as i64 + window;
-        if other.is_known() && offset > 0 && (offset <= right || trusted) {
-            other.acknowledge(offset.unsigned_abs());
+        if other.is_known() && offset > 0 {
+            let offset = offset.unsigned_abs();
+            if offset <= right.unsigned_abs() || trusted {
+                other.acknowledge(offset);
+            } else {
+                other.acknowledge_beyond(offset);
+            }
         }
     }
 
@@ -263,8 +271,9 @@ impl Connection {
         Verdict::Taken
     }
 
-    /// Bytes up to this sequence number were sent, seen or not. False when the direction's numbers are not known.
-    pub(in crate::flow) fn went_on_to(&mut self, direction: Direction, end: u32) -> bool {
+    /// The kernel saw the bytes up to this sequence number, whether it could report them or not. False when the numbers
+    /// of the direction are not known.
+    pub(super) fn went_on_to(&mut self, direction: Direction, end: u32) -> bool {
         let half = &mut self.halves[direction as usize];
         if !half.is_known() {
             return false;
@@ -275,6 +284,16 @@ impl Connection {
         }
         self.busy = true;
         true
+    }
+
+    /// Packets come from the kernel.
+    pub(super) fn note_live(&mut self) {
+        self.halves.iter_mut().for_each(|half| half.live = true);
+    }
+
+    /// The socket that sends in this direction is on this node.
+    pub(super) fn note_sender(&mut self, direction: Direction) {
+        self.halves[direction as usize].sent_here = true;
     }
 
     /// Gives up what was waited for long enough.

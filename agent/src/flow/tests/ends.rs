@@ -17,6 +17,7 @@ fn fins_end_each_direction_after_its_last_byte() {
     rig.finish();
     assert_eq!(rig.counters.flows, 1);
     assert_eq!(rig.counters.lost.total(), 0);
+    assert_eq!(rig.table.dropped(), Dropped::default());
 }
 
 #[test]
@@ -35,6 +36,9 @@ fn a_waiting_fin_that_bytes_in_order_pass_is_dropped() {
     rig.send(client(0).data(b"abcd"));
     rig.send(client(4).data(b"ef"));
     rig.expect(ToServer, &[bytes(b"abcdef")]);
+    rig.send(server(0).ack(of_client(9)));
+    rig.finish();
+    rig.expect(ToServer, &[bytes(b"abcdef"), lost(3), Got::End(Ending::Expired)]);
 }
 
 #[test]

@@ -42,6 +42,27 @@ fn the_servers_number_comes_from_the_clients_first_acknowledgement_when_its_syn_
 }
 
 #[test]
+fn what_was_acknowledged_before_its_first_bytes_were_seen_still_counts() {
+    let mut rig = Rig::new();
+    rig.send(Make::new(ToServer, CLIENT).syn());
+    rig.send(client(0).ack(of_server(10)));
+    rig.send(server(0).ack(of_client(0)).data(b"abc"));
+    rig.finish();
+    rig.expect(ToClient, &[bytes(b"abc"), lost(7), Got::End(Ending::Expired)]);
+}
+
+#[test]
+fn a_syn_that_comes_late_names_the_beginning() {
+    let mut rig = Rig::new();
+    rig.send(client(0).ack(of_server(0)).data(b"abc"));
+    rig.send(Make::new(ToServer, CLIENT).syn());
+    rig.send(Make::new(ToClient, SERVER).syn().ack(of_client(0)));
+    assert!(!only(&rig).mid_stream);
+    assert_eq!(only(&rig).join_key, Some(JoinKey { client: CLIENT, server: SERVER }));
+    assert_eq!(rig.counters.flows, 1);
+}
+
+#[test]
 fn a_syn_that_is_missing_leaves_its_answer_to_tell_the_direction() {
     let mut rig = Rig::new();
     rig.send(Make::new(ToClient, SERVER).ends("10.0.0.1:80", "10.0.0.2:4000").syn().ack(of_client(0)));

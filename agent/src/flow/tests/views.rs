@@ -149,6 +149,36 @@ fn the_listener_hands_over_to_the_accepting_socket() {
 }
 
 #[test]
+fn what_the_listener_receives_from_this_node_counts_once() {
+    let mut rig = Rig::new();
+    handshake(&mut rig);
+    pass(&mut rig, CALLER, LISTENER, client(0).ack(of_server(0)).data(b"ask"));
+    pass(&mut rig, TAKER, CALLER, server(0).ack(of_client(3)).data(b"answer"));
+    ask_and_answer_once(&rig);
+}
+
+#[test]
+fn a_third_socket_takes_no_part() {
+    let mut rig = Rig::new();
+    handshake(&mut rig);
+    pass(&mut rig, CALLER, TAKER, client(0).ack(of_server(0)).data(b"ask"));
+    let third = Socket { cookie: 77, join: Some(KEY), ..CALLER };
+    rig.send(third.sends(client(3).ack(of_server(0)).data(b"foreign")));
+    pass(&mut rig, CALLER, TAKER, client(3).ack(of_server(0)).data(b" more"));
+    assert_eq!(rig.got(1, ToServer), [bytes(b"ask more")]);
+    assert_eq!(rig.got(2, ToServer), [bytes(b"foreign")]);
+}
+
+#[test]
+fn equal_initial_numbers_of_strangers_join_nothing() {
+    let mut rig = Rig::new();
+    let stranger = Socket { local: "10.5.0.1:9000", peer: "10.5.0.2:5555", ..LISTENER };
+    rig.send(CALLER.sends(Make::new(ToServer, CLIENT).syn()));
+    rig.send(stranger.receives(Make::new(ToServer, CLIENT).syn()));
+    assert_eq!(rig.counters.flows, 2);
+}
+
+#[test]
 fn connections_that_share_a_listener_are_kept_apart() {
     let mut rig = Rig::new();
     for port in [40_001, 40_002] {
@@ -239,7 +269,7 @@ fn pods_with_the_same_loopback_addresses_are_kept_apart() {
     let other_taker = Socket { cookie: 55, ..TAKER };
     let far =
         |make: Make<'static>| Make { seq: make.seq ^ 0x5a5a_0000, ack: make.ack.map(|ack| ack ^ 0x3c3c_0000), ..make };
-    pass(&mut rig, CALLER, TAKER, client(100).ack(of_server(0)).data(b"ask"));
+    rig.send(TAKER.receives(client(100).ack(of_server(0)).data(b"ask")));
     pass(&mut rig, other_caller, other_taker, far(client(100).ack(of_server(0)).data(b"foreign")));
     pass(&mut rig, CALLER, TAKER, client(103).ack(of_server(0)).data(b" more"));
     assert_eq!(rig.counters.flows, 2);
@@ -302,8 +332,29 @@ fn what_a_socket_sends_is_believed_beyond_any_window() {
         rig.send(CALLER.sends(client(0).ack(of_server(0)).data(b"ask")));
         rig.send(CALLER.sends(client(3_u32.wrapping_add(jump)).ack(of_server(0)).data(b"x")));
         rig.expire_after(rig.limits.gap_nanos);
-        rig.expect(ToServer, &[bytes(b"ask"), lost(jump.into()), bytes(b"x")]);
+        rig.expect(ToServer, &[bytes(b"ask"), Got::Gap(jump.into(), Reason::RingFull), bytes(b"x")]);
     }
+}
+
+#[test]
+fn what_the_kernel_could_not_report_is_lost_for_that_reason() {
+    let mut rig = Rig::new();
+    rig.send(TAKER.receives(client(0).ack(of_server(0)).data(b"ask")));
+    assert!(rig.table.lost(TAKER.cookie, false, of_client(10)));
+    assert!(!rig.table.lost(77, false, of_client(10)));
+    rig.expire_after(rig.limits.reorder_nanos);
+    rig.expire_after(rig.limits.reorder_nanos);
+    rig.expect(ToServer, &[bytes(b"ask"), Got::Gap(7, Reason::RingFull)]);
+}
+
+#[test]
+fn what_never_arrived_at_this_node_was_not_captured() {
+    let mut rig = Rig::new();
+    rig.send(TAKER.receives(client(0).ack(of_server(0)).data(b"ask")));
+    rig.send(TAKER.receives(client(5).ack(of_server(0)).data(b"more")));
+    rig.send(TAKER.receives(client(5).ack(of_server(0)).data(b"more")));
+    rig.finish();
+    rig.expect(ToServer, &[bytes(b"ask"), lost(2), bytes(b"more"), Got::End(Ending::Expired)]);
 }
 
 #[test]

@@ -18,11 +18,15 @@ fn segments_outside_the_window_are_dropped_and_counted() {
 
 #[test]
 fn without_the_option_in_both_syns_the_window_is_not_scaled() {
-    let mut rig = Rig::new();
-    rig.send(Make::new(ToServer, CLIENT).syn().scale(7));
-    rig.send(Make::new(ToClient, SERVER).syn().ack(of_client(0)));
-    rig.send(client(0xffff + 1).ack(of_server(0)).data(b"forged"));
-    assert_eq!(rig.table.dropped().outside_window, 1);
+    for client_scales in [true, false] {
+        let mut rig = Rig::new();
+        let (syn, answer) = (Make::new(ToServer, CLIENT).syn(), Make::new(ToClient, SERVER).syn().ack(of_client(0)));
+        rig.send(if client_scales { syn.scale(7) } else { syn });
+        rig.send(if client_scales { answer } else { answer.scale(7) });
+        rig.send(client(0xffff + 1).ack(of_server(0)).data(b"forged"));
+        rig.send(server(0xffff + 1).ack(of_client(0)).data(b"forged"));
+        assert_eq!(rig.table.dropped().outside_window, 2);
+    }
 }
 
 #[test]
@@ -40,6 +44,30 @@ fn without_acknowledgements_a_segment_beyond_the_window_ends_the_wait() {
     rig.send(client(100 + (0xffff << 7)).data(b"far"));
     rig.expect(ToServer, &[lost(100), bytes(b"later")]);
     assert_eq!(rig.table.dropped().outside_window, 0);
+}
+
+/// A capture that lacks more than a window: both sides must say so, in either order.
+#[test]
+fn beyond_the_window_two_sides_that_agree_are_believed() {
+    let far = (0xffff << 7) + 1000;
+    let mut rig = Rig::open();
+    rig.send(client(far).data(b"lost"));
+    rig.send(server(0).ack(of_client(far + 4)));
+    rig.send(client(far + 4).data(b"next"));
+    rig.expire_after(rig.limits.reorder_nanos);
+    rig.expect(ToServer, &[lost(u64::from(far) + 4), bytes(b"next")]);
+
+    let mut rig = Rig::open();
+    rig.send(server(0).ack(of_client(far)));
+    rig.send(client(far).data(b"next"));
+    rig.expire_after(rig.limits.reorder_nanos);
+    rig.expect(ToServer, &[lost(far.into()), bytes(b"next")]);
+
+    let mut rig = Rig::open();
+    rig.send(client(far).fin());
+    rig.send(server(0).ack(of_client(far + 1)));
+    rig.finish();
+    rig.expect(ToServer, &[lost(far.into()), Got::End(Ending::Fin)]);
 }
 
 #[test]
@@ -116,6 +144,7 @@ fn a_lost_tail_that_was_acknowledged_is_a_gap_at_the_end() {
     let mut rig = Rig::open();
     rig.send(client(0).data(b"ab"));
     rig.send(server(0).ack(of_client(5)));
+    rig.send(server(0).ack(of_client(1)));
     rig.finish();
     rig.expect(ToServer, &[bytes(b"ab"), lost(3), Got::End(Ending::Expired)]);
 }

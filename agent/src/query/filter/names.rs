@@ -50,7 +50,9 @@ impl Checker<'_> {
     fn part(&mut self, expr: &IdedExpr, of: Typed, name: &str) -> Result<Typed, FilterError> {
         if let (Node::Field(field), false) = (&of.0, matches!(of.1, Type::Map(_) | Type::Any)) {
             let whole = format!("{}.{name}", field.name);
-            let message = format!("{} has no parts{}", field.name, did_you_mean(&fields::nearest(&whole)));
+            let mut near = fields::nearest(&whole);
+            near.retain(|other| *other != field.name);
+            let message = format!("{} has no parts{}", field.name, did_you_mean(&near));
             return Err(self.error(expr, message));
         }
         self.entry(expr, of, (Node::Text(name.to_owned()), Type::Text))

@@ -14,6 +14,8 @@ const NAME: usize = 256;
 /// Whether a body of another or no content type looks like a form: a name, then `=`.
 pub(super) fn looks_like(body: &[u8]) -> bool {
     let name = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.~%+[]*!$:@".contains(byte);
+    let blank = |byte: &&u8| byte.is_ascii_whitespace() || **byte == b'&';
+    let body = &body[body.iter().take_while(blank).count()..];
     let front = &body[..body.len().min(NAME)];
     let length = front.iter().position(|byte| !name(byte)).unwrap_or(front.len());
     length > 0 && body.get(length) == Some(&b'=')

@@ -3,7 +3,7 @@
 use memchr::{memchr, memchr2};
 
 use super::{
-    Redactor, cookies,
+    Redactor, cookies, json,
     names::{self, Place},
     rewrite::Rewriter,
     url,
@@ -43,10 +43,10 @@ pub(super) fn redact(redactor: &Redactor, headers: &mut Headers) -> u32 {
     count
 }
 
-/// Whether a header that is no secret by its name may hold one: `=` for parameters, `@` for userinfo. Every header of
-/// every call is asked.
+/// Whether a header that is no secret by its name may hold one: `=` for parameters, `@` for userinfo, or JSON. Every
+/// header of every call is asked.
 fn worth_a_look(name: &[u8], value: &[u8]) -> bool {
-    name.len() == SUBPROTOCOL.len() || memchr2(b'=', b'@', value).is_some()
+    name.len() == SUBPROTOCOL.len() || matches!(value, [b'{' | b'[', ..]) || memchr2(b'=', b'@', value).is_some()
 }
 
 /// The value as it may be stored and what was replaced in it; `None` when it may stay.
@@ -56,7 +56,14 @@ fn value_of(redactor: &Redactor, name: &[u8], value: &[u8], secret: bool) -> Opt
             return subprotocols(redactor, value);
         }
 
-        return url::in_header(redactor, name, value);
+        return match value {
+            [b'{' | b'[', ..] => {
+                let mut rewriter = Rewriter::new(redactor, value, usize::MAX);
+                json::redact(&mut rewriter, 0..value.len(), true);
+                rewriter.finish().map(|rewritten| (rewritten.text, rewritten.count))
+            }
+            _ => url::in_header(redactor, name, value),
+        };
     }
     let mut rewriter = Rewriter::new(redactor, value, usize::MAX);
     match cookies::kind(name) {

@@ -99,6 +99,7 @@ fn headers_by_name() {
         ("proxy-authorization", "Basic dTpw", "«Basic dTpw»"),
         ("X-API-Key", "k-1", "«k-1»"),
         ("X-Auth-Token", "t", "«t»"),
+        ("X-Debug", "{\"user\":\"u\",\"token\":\"t\"}", "{\"user\":\"u\",\"token\":\"«t»\"}"),
         ("x-vault-token", "s.1", "«s.1»"),
         ("x-hub-signature-256", "sha256=00ff", "«sha256=00ff»"),
         ("Cookie", "a=1; session=xyz;b=\"q\"; flag=", "a=«1»; session=«xyz»;b=«\"q\"»; flag="),
@@ -302,6 +303,7 @@ fn form_bodies() {
         ),
         ("pass%77ord=x", "pass%77ord=«x»"),
         ("password=cut%2", "password=«cut%2»"),
+        ("&&password=x", "&&password=«x»"),
         ("payload={\"token\":\"x\"}&y=1", "payload={\"token\":\"«x»\"}&y=1"),
         ("payload=%7B%22token%22%3A%22x%22%7D", "payload={\"token\":\"«x»\"}"),
     ];
@@ -384,5 +386,30 @@ fn hostile_bodies_take_linear_time() {
         let _ = target(&text);
         let _ = header("x", &text);
         assert!(start.elapsed().as_secs() < 5, "{pattern}");
+    }
+}
+
+/// A mark holds a `#`, which would end a path or query: the protocol's fields must see past it.
+#[test]
+fn marks_in_a_target_leave_its_parts_whole() {
+    use crate::dissect::{PROTOCOLS, Value};
+    let http = PROTOCOLS.iter().find(|protocol| protocol.name == "http").expect("HTTP");
+    for (target, path, query) in [
+        ("/a?token=abc&x=1", "/a", &[("token", "«abc»"), ("x", "1")][..]),
+        ("/a;jsessionid=0F/b?x=1", "/a;jsessionid=«0F»/b", &[("x", "1")]),
+        ("http://u:p@h/a?x=1&sig=s", "/a", &[("x", "1"), ("sig", "«s»")]),
+        ("http://u:p@h?x=1", "/", &[("x", "1")]),
+        ("/a?x=1#f", "/a", &[("x", "1")]),
+    ] {
+        let mut exchange = sample::exchange(Some(sample::request("GET", target, &[], b"")), None);
+        exchange.protocol = http;
+        redactor().exchange(&mut exchange);
+        let get = |name: &str| {
+            let field = http.fields.iter().find(|field| field.name == name).expect("a field");
+            (field.get)(&exchange)
+        };
+        assert_eq!(get("path"), Value::Text(expected(path).0.into()), "{target}");
+        let query = query.iter().map(|(name, value)| ((*name).into(), expected(value).0.into())).collect();
+        assert_eq!(get("query_string"), Value::TextMap(query), "{target}");
     }
 }
