@@ -31,7 +31,8 @@ fn script(data: &[u8]) -> Option<Script<'_>> {
         millis += 1;
         let time = Time::from_millis(millis);
         let from = if what & 1 == 0 { Direction::ToServer } else { Direction::ToClient };
-        let reason = [Reason::RingFull, Reason::Budget, Reason::BodyRate, Reason::NotCaptured][usize::from(what >> 4 & 3)];
+        let reason =
+            [Reason::RingFull, Reason::Budget, Reason::BodyRate, Reason::NotCaptured][usize::from(what >> 4 & 3)];
         let bytes = u64::from(*length);
         let piece = match what >> 1 & 7 {
             0 => Piece::Gap { bytes, reason, time },

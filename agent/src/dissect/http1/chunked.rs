@@ -6,7 +6,11 @@ use super::{
     body::{take, use_up},
     head,
 };
-use crate::dissect::{Headers, Malformed, conversation::{INPUT_LIMIT, TOO_LONG}, input::Input};
+use crate::dissect::{
+    Headers, Malformed,
+    conversation::{INPUT_LIMIT, TOO_LONG},
+    input::Input,
+};
 
 /// A chunk's size and extensions. Nobody uses more than a signature (AWS: about 90 bytes); Go stops at 4 KiB.
 const LINE_LIMIT: usize = 4 << 10;

@@ -4,7 +4,12 @@ use super::{body::Reading, decode::decode};
 use crate::dissect::Message;
 
 /// Settles a body of this size after transfer coding; returns a finding.
-pub(super) fn settle(message: &mut Message, size: Option<u64>, reading: &Reading, max_body: usize) -> Option<&'static str> {
+pub(super) fn settle(
+    message: &mut Message,
+    size: Option<u64>,
+    reading: &Reading,
+    max_body: usize,
+) -> Option<&'static str> {
     let body = &mut message.body;
     // What a transfer coding besides chunked made of the content has another size.
     body.size = size.filter(|_| !reading.recoded);

@@ -8,7 +8,8 @@ use memchr::memchr;
 
 use super::{framing::Facts, start};
 use crate::dissect::{
-    Direction, Head, Headers, HttpRequest, HttpResponse, Malformed, Match, conversation::{INPUT_LIMIT, TOO_LONG},
+    Direction, Head, Headers, HttpRequest, HttpResponse, Malformed, Match,
+    conversation::{INPUT_LIMIT, TOO_LONG},
 };
 
 /// More headers than Apache (100) and nginx (no limit but 32 KiB) take in practice.

@@ -121,7 +121,16 @@ fn a_gap_in_a_head_loses_that_half() {
 
 #[test]
 fn a_gap_that_is_known_late_explains_the_answer_before_it() {
-    let run = run(&[get("/1"), ok("1"), ok("2"), Step::Gap(ToServer, 50, Reason::NotCaptured), get("/3"), ok("3"), get("/4"), ok("4")]);
+    let run = run(&[
+        get("/1"),
+        ok("1"),
+        ok("2"),
+        Step::Gap(ToServer, 50, Reason::NotCaptured),
+        get("/3"),
+        ok("3"),
+        get("/4"),
+        ok("4"),
+    ]);
     // The segment behind the gap may be the middle of what was lost: the call after it is read again.
     assert_eq!(brief(&run.exchanges), ["GET /1 0 200 1", "? ? ? 200 1", "? ? ? 200 1", "GET /4 0 200 1"]);
 }
