@@ -281,8 +281,11 @@ impl Pairing {
             }
             return;
         }
-        if waiting > usize::from(!reading) {
+        let theirs = usize::from(!reading);
+        if waiting > theirs {
             self.leave_step(missing);
+            // Turns overlap, or what waited for the missing bytes is handed on late: nobody can tell which.
+            self.overlaps |= self.slots.iter().filter(|slot| slot.awaits).skip(theirs).any(|slot| slot.turn);
         }
         self.excused = self.excused.saturating_add(u32::try_from(waiting).unwrap_or(u32::MAX));
         self.give_up(missing, done);
