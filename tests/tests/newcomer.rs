@@ -125,9 +125,18 @@ impl User {
     }
 }
 
-/// Parts of the names of variables that say how a machine reaches the network.
-const NETWORK: [&str; 7] =
-    ["SSL_CERT", "_PROXY", "_proxy", "CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTR", "CARGO_SOURCE_"];
+/// Parts of the names of variables that say how a machine reaches the network, and whether it fetches toolchains.
+const NETWORK: [&str; 9] = [
+    "SSL_CERT",
+    "_PROXY",
+    "_proxy",
+    "CARGO_HTTP_",
+    "CARGO_NET_",
+    "CARGO_REGISTR",
+    "CARGO_SOURCE_",
+    "RUSTUP_AUTO_INSTALL",
+    "RUSTUP_DIST_",
+];
 
 fn home_of(variable: &str, folder: &str) -> PathBuf {
     let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(folder);
