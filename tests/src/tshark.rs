@@ -118,7 +118,14 @@ fn attribute(line: &str, name: &str) -> Option<String> {
     let start = line.find(&format!(" {name}=\""))? + name.len() + 3;
     let value = line.get(start..)?;
     let value = &value[..value.find('"')?];
-    Some(value.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&apos;", "'").replace("&amp;", "&"))
+    Some(
+        value
+            .replace("&lt;", "<")
+            .replace("&gt;", ">")
+            .replace("&quot;", "\"")
+            .replace("&apos;", "'")
+            .replace("&amp;", "&"),
+    )
 }
 
 /// Payload bytes of one direction of all connections between two addresses.
@@ -131,7 +138,18 @@ pub struct Bytes {
 
 /// TCP payload by (source, destination), from tshark's reading of the headers.
 pub fn payload(path: &Path) -> HashMap<(String, String), Bytes> {
-    let fields = ["ip.src", "ipv6.src", "tcp.srcport", "ip.dst", "ipv6.dst", "tcp.dstport", "tcp.stream", "tcp.seq", "tcp.len", "tcp.flags.syn"];
+    let fields = [
+        "ip.src",
+        "ipv6.src",
+        "tcp.srcport",
+        "ip.dst",
+        "ipv6.dst",
+        "tcp.dstport",
+        "tcp.stream",
+        "tcp.seq",
+        "tcp.len",
+        "tcp.flags.syn",
+    ];
     let mut arguments = vec!["-T", "fields", "-Y", "tcp && !icmp && !icmpv6", "-E", "occurrence=f"];
     for field in fields {
         arguments.extend(["-e", field]);

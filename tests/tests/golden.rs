@@ -24,7 +24,11 @@ fn records_are_those_of_the_golden_files() {
         if there != text {
             let at = there.lines().zip(text.lines()).take_while(|(there, here)| there == here).count();
             let (expected, found) = (there.lines().nth(at), text.lines().nth(at));
-            wrong.push(format!("{}, line {}:\n  expected {expected:?}\n  found    {found:?}", corpus::name(&path), at + 1));
+            wrong.push(format!(
+                "{}, line {}:\n  expected {expected:?}\n  found    {found:?}",
+                corpus::name(&path),
+                at + 1
+            ));
         }
     }
     println!("{captures} captures");

@@ -291,7 +291,7 @@ fn a_newcomer_clones_runs_and_asks() {
     assert!(call["url"].as_str().is_some_and(|url| url.ends_with("/?hello=tapwire")), "{call}");
 
     // 3: the JSON for an assistant, used by the official client as that user.
-    let stdio = block(&said, "by stdio");
+    let stdio = block(&said, "3. add it to an assistant, by stdio");
     let stdio: serde_json::Value =
         serde_json::from_str(stdio.trim()).unwrap_or_else(|error| panic!("{error}: {stdio}"));
     let server = &stdio["mcpServers"]["tapwire"];
@@ -321,7 +321,7 @@ fn a_newcomer_clones_runs_and_asks() {
     by_stdio.extend(server["args"].as_array().into_iter().flatten().map(word));
     ask(&by_stdio);
     let http: serde_json::Value =
-        serde_json::from_str(block(&said, "or by HTTP").trim()).unwrap_or_else(|error| panic!("{error}"));
+        serde_json::from_str(block(&said, "or by HTTP (").trim()).unwrap_or_else(|error| panic!("{error}"));
     let url = word(&http["mcpServers"]["tapwire"]["url"]);
     ask(&["http".to_owned(), url, token_file.to_string_lossy().into_owned(), kfl]);
 

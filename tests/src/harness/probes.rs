@@ -24,7 +24,9 @@ pub fn check(protocol: &Protocol, others: &[Connection]) -> Report {
                     report.tried += 1;
                     if (protocol.probe)(role, &bytes[..len]) == Match::Yes {
                         let name = protocol.name;
-                        report.wrong.push(format!("{}, packet {}: {name} by {len} bytes", connection.name, packet.number));
+                        report
+                            .wrong
+                            .push(format!("{}, packet {}: {name} by {len} bytes", connection.name, packet.number));
                         break;
                     }
                 }
