@@ -216,10 +216,19 @@ impl Run {
         &self.said
     }
 
-    fn end(mut self) -> Option<i32> {
+    fn end(&mut self) -> Option<i32> {
         sh(&format!("kill -TERM {}", self.child.id()));
         let ended = wait_until(Duration::from_secs(10), || self.child.try_wait().ok().flatten());
         ended.and_then(|status| status.code())
+    }
+}
+
+impl Drop for Run {
+    /// Also when the test fails: no agent stays behind.
+    fn drop(&mut self) {
+        if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
+            self.end();
+        }
     }
 }
 
