@@ -66,6 +66,8 @@ fn listed() -> BTreeMap<Difference, (String, String)> {
 struct Ours {
     frame: u64,
     line: String,
+    /// The line with the whole URL, as proxies are asked.
+    url: String,
     host: Option<String>,
     body: Option<u64>,
     /// Its call, by number.
@@ -94,18 +96,30 @@ fn ours(packets: &[Owned]) -> BTreeMap<(String, String), Vec<Ours>> {
             let uri = target(record);
             let host = header(request, "host");
             let frame = frames.get(&(began.clone(), client.clone())).copied().unwrap_or_default();
-            let line = format!("{} {uri} HTTP/{version}", record["method"].as_str().unwrap_or("?"));
-            let message = Ours { frame, line, host, body: body(request), call };
+            let method = record["method"].as_str().unwrap_or("?");
+            let line = format!("{method} {uri} HTTP/{version}");
+            let url = format!("{method} {} HTTP/{version}", record["url"].as_str().unwrap_or("?"));
+            let message = Ours { frame, line, url, host, body: body(request), call };
             messages.entry((client.clone(), server.clone())).or_default().push(message);
         }
         if let Some(response) = record.get("response").filter(|half| half.is_object()) {
-            let frame = frames.get(&(began, server.clone())).copied().unwrap_or_default();
+            let ended = later(&began, record["elapsed_time"].as_u64().unwrap_or_default());
+            let frame = [began, ended].iter().find_map(|time| frames.get(&(time.clone(), server.clone())));
             let line = format!("HTTP/? {}", record["status_code"]);
-            let message = Ours { frame, line, host: None, body: body(response), call };
+            let message = Ours { frame: frame.copied().unwrap_or_default(), line, url: String::new(), host: None, body: body(response), call };
             messages.entry((server, client)).or_default().push(message);
         }
     }
     messages
+}
+
+/// A printed time, so many microseconds later, within its day.
+fn later(time: &str, micros: u64) -> String {
+    let digits = |range: std::ops::Range<usize>| time.get(range).and_then(|digits| digits.parse::<u64>().ok()).unwrap_or_default();
+    let of_day = ((digits(11..13) * 60 + digits(14..16)) * 60 + digits(17..19)) * 1_000_000 + digits(20..26) + micros;
+    let (seconds, micros) = (of_day / 1_000_000, of_day % 1_000_000);
+    let day = time.get(..11).unwrap_or_default();
+    format!("{day}{:02}:{:02}:{:02}.{micros:06}Z", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
 /// The request target as it was sent, from `path` and `url`.
@@ -199,7 +213,7 @@ fn compare_messages(path: &Path, packets: &[Owned], found: &mut BTreeSet<Differe
 fn align<'a>(theirs: &'a [Message], ours: &'a [Ours]) -> Vec<(Option<&'a Message>, Option<&'a Ours>)> {
     // Our records have one version, the request's: an answer's is not compared.
     let same = |theirs: &Message, ours: &Ours| match theirs.is_request() {
-        true => theirs.line == ours.line,
+        true => theirs.line == ours.line || theirs.line.eq_ignore_ascii_case(&ours.url),
         false => theirs.line.rsplit(' ').next() == ours.line.rsplit(' ').next(),
     };
     let mut longest = vec![vec![0_usize; ours.len() + 1]; theirs.len() + 1];

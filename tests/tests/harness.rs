@@ -12,7 +12,7 @@ const OTHERS: [&str; 11] =
     ["amqp", "dns", "kafka", "ldap", "mongodb", "mqtt", "mysql", "nats", "postgres", "redis", "tls"];
 
 /// Captures in folders of other protocols whose connections begin with this one's bytes.
-const REALLY: [(&str, &str); 0] = [];
+const REALLY: [(&str, &str); 1] = [("http", "postgres/zeek-http-on-port-5432.pcap")];
 
 #[test]
 fn cut_anywhere_the_records_are_the_same() {

@@ -19,17 +19,14 @@ pub fn check(protocol: &Protocol, others: &[Connection]) -> Report {
             }
             let bytes = &packet.payload;
             report.compared += 1;
-            for len in (1..bytes.len().min(FRONTS)).chain([bytes.len()]) {
-                for role in Direction::BOTH {
-                    report.tried += 1;
-                    if (protocol.probe)(role, &bytes[..len]) == Match::Yes {
-                        let name = protocol.name;
-                        report
-                            .wrong
-                            .push(format!("{}, packet {}: {name} by {len} bytes", connection.name, packet.number));
-                        break;
-                    }
-                }
+            let lengths = (1..bytes.len().min(FRONTS)).chain([bytes.len()]);
+            let taken = lengths.flat_map(|len| Direction::BOTH.map(|role| (len, role))).find(|&(len, role)| {
+                report.tried += 1;
+                (protocol.probe)(role, &bytes[..len]) == Match::Yes
+            });
+            if let Some((len, _)) = taken {
+                let name = protocol.name;
+                report.wrong.push(format!("{}, packet {}: {name} by {len} bytes", connection.name, packet.number));
             }
         }
     }
