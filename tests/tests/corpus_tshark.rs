@@ -106,7 +106,14 @@ fn ours(packets: &[Owned]) -> BTreeMap<(String, String), Vec<Ours>> {
             let ended = later(&began, record["elapsed_time"].as_u64().unwrap_or_default());
             let frame = [began, ended].iter().find_map(|time| frames.get(&(time.clone(), server.clone())));
             let line = format!("HTTP/? {}", record["status_code"]);
-            let message = Ours { frame: frame.copied().unwrap_or_default(), line, url: String::new(), host: None, body: body(response), call };
+            let message = Ours {
+                frame: frame.copied().unwrap_or_default(),
+                line,
+                url: String::new(),
+                host: None,
+                body: body(response),
+                call,
+            };
             messages.entry((server, client)).or_default().push(message);
         }
     }
@@ -115,7 +122,9 @@ fn ours(packets: &[Owned]) -> BTreeMap<(String, String), Vec<Ours>> {
 
 /// A printed time, so many microseconds later, within its day.
 fn later(time: &str, micros: u64) -> String {
-    let digits = |range: std::ops::Range<usize>| time.get(range).and_then(|digits| digits.parse::<u64>().ok()).unwrap_or_default();
+    let digits = |range: std::ops::Range<usize>| {
+        time.get(range).and_then(|digits| digits.parse::<u64>().ok()).unwrap_or_default()
+    };
     let of_day = ((digits(11..13) * 60 + digits(14..16)) * 60 + digits(17..19)) * 1_000_000 + digits(20..26) + micros;
     let (seconds, micros) = (of_day / 1_000_000, of_day % 1_000_000);
     let day = time.get(..11).unwrap_or_default();
