@@ -133,7 +133,7 @@ fn upgrade_and_connect_end_http() {
     // What comes before the answer waits for it.
     let got =
         exchanges(&[client("CONNECT db:1 HTTP/1.1\r\n\r\nGET /early HTTP/1.1\r\n\r\n"), steps[1].clone(), ok("!")]);
-    assert_eq!(brief(&got), ["CONNECT - 0 407 2", "GET /early 0 200 1"]);
+    assert_eq!(brief(&got), ["CONNECT - 0 407 2", "GET /early 0 200 1:pipelined"]);
 }
 
 #[test]
