@@ -8,7 +8,7 @@ use std::{
 };
 
 use serde_json::Value;
-use tapwire_tests::{corpus, live::agent::tapwire};
+use tapwire_tests::{corpus, live::tapwire};
 
 fn read(arguments: &[&str]) -> Output {
     command(arguments).output().expect("the program runs")
