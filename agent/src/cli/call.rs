@@ -34,7 +34,8 @@ fn id(text: &str) -> Result<String, String> {
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let Arguments { id, output, target } = arguments;
     let record = Client::new(target).get(&format!("/api/call/{id}"), &[])?;
-    let parsed = || serde_json::from_str::<Value>(&record).map_err(|error| format!("the agent's answer is not JSON: {error}"));
+    let parsed =
+        || serde_json::from_str::<Value>(&record).map_err(|error| format!("the agent's answer is not JSON: {error}"));
     let text = match Format::or_default(*output) {
         Format::Table => text::outline(&parsed()?),
         Format::Json => format!("{:#}\n", parsed()?),

@@ -72,7 +72,9 @@ pub fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
             }
             Line::Alive => printer.out.flush()?,
             Line::Missed(missed) => {
-                eprint_line(&format!("tapwire: {missed} calls were evicted before they could be shown: the store is too small for this rate"));
+                eprint_line(&format!(
+                    "tapwire: {missed} calls were evicted before they could be shown: the store is too small for this rate"
+                ));
             }
             Line::End(end) => {
                 printer.finish()?;
@@ -179,7 +181,9 @@ fn end_on_signals() {
     std::thread::spawn(|| {
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
         runtime.block_on(async {
-            let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else { return };
+            let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else {
+                return;
+            };
             tokio::select! {
                 _ = tokio::signal::ctrl_c() => {}
                 _ = terminate.recv() => {}

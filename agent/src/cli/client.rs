@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use axum::http::uri::Authority;
+
 use crate::web::token::{Token, client_files};
 
 use super::Target;
@@ -36,7 +38,7 @@ pub fn url(text: &str) -> Result<String, String> {
     let wrong = || "must be like http://127.0.0.1:7330".to_owned();
     let rest = text.strip_prefix("http://").ok_or_else(wrong)?;
     let authority = rest.strip_suffix('/').unwrap_or(rest);
-    let parsed: axum::http::uri::Authority = authority.parse().map_err(|_| wrong())?;
+    let parsed: Authority = authority.parse().map_err(|_| wrong())?;
     // `Authority` lets a port through that is none.
     let port = authority.get(parsed.host().len()..).unwrap_or_default();
     let port_is_one = port.is_empty() || parsed.port_u16().is_some();
@@ -114,7 +116,17 @@ impl Client {
         &self,
         ask: impl Fn(Option<&Token>) -> Result<ureq::http::Response<ureq::Body>, ureq::Error>,
     ) -> Result<ureq::http::Response<ureq::Body>, String> {
-        let files = self.target.token_file.clone().map_or_else(client_files, |file| vec![file]);
+        // Tokens that lie on this host are for agents on this host; another would only learn them.
+        let files = match &self.target.token_file {
+            Some(file) => vec![file.clone()],
+            None if self.is_local() => client_files(),
+            None => {
+                return Err(format!(
+                    "name the token file of {} with --token-file: it is not on this host",
+                    self.target.agent
+                ));
+            }
+        };
         let mut tried: Vec<String> = Vec::new();
         for file in &files {
             match Token::read(file) {
@@ -138,6 +150,14 @@ impl Client {
         ))
     }
 
+    fn is_local(&self) -> bool {
+        let host = self.target.agent.strip_prefix("http://").and_then(|authority| authority.parse::<Authority>().ok());
+        host.is_some_and(|authority| {
+            let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+            host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        })
+    }
+
     /// `None` when the token was refused.
     fn checked(
         &self,
@@ -151,7 +171,11 @@ impl Client {
                 let body = response.body_mut().with_config().limit(64 << 10).lossy_utf8(true).read_to_string();
                 let body = body.unwrap_or_default();
                 let line: String = body.lines().next().unwrap_or_default().chars().take(1000).collect();
-                Err(if line.is_empty() { format!("{} answers with status {status}: is it an agent?", self.target.agent) } else { line })
+                Err(if line.is_empty() {
+                    format!("{} answers with status {status}: is it an agent?", self.target.agent)
+                } else {
+                    line
+                })
             }
         }
     }
@@ -159,7 +183,9 @@ impl Client {
     fn unreachable(&self, error: &ureq::Error) -> String {
         let agent = &self.target.agent;
         let reason = match error {
-            ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+            ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+                "connection refused".to_owned()
+            }
             ureq::Error::Timeout(ureq::Timeout::Connect) => "no connection".to_owned(),
             ureq::Error::Timeout(_) => return format!("the agent at {agent} does not answer: ask again, or for less"),
             ureq::Error::Protocol(_) => return format!("{agent} does not speak HTTP: is it an agent?"),
@@ -205,7 +231,6 @@ impl Lines {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,8 +240,20 @@ mod tests {
         assert_eq!(url("http://127.0.0.1:7330/"), Ok(DEFAULT_AGENT.to_owned()));
         assert_eq!(url("http://[::1]:7330"), Ok("http://[::1]:7330".to_owned()));
         assert_eq!(url("http://node-7"), Ok("http://node-7".to_owned()));
-        for wrong in ["", "127.0.0.1:7330", "https://a", "http://", "http://a/mcp", "http://a b", "http://u:p@a", "http://a:x"] {
+        for wrong in
+            ["", "127.0.0.1:7330", "https://a", "http://", "http://a/mcp", "http://a b", "http://u:p@a", "http://a:x"]
+        {
             assert!(url(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn tokens_of_this_host_stay_here() {
+        let target = Target { agent: "http://192.0.2.1:7330".to_owned(), token_file: None };
+        let error = Client::new(&target).get("/api/status", &[]).unwrap_err();
+        assert!(error.contains("--token-file"), "{error}");
+        for agent in ["http://localhost:1", "http://127.3.2.1", "http://[::1]:7330"] {
+            assert!(Client::new(&Target { agent: agent.to_owned(), token_file: None }).is_local());
         }
     }
 
@@ -225,6 +262,9 @@ mod tests {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let target = Target { agent: format!("http://{free}"), token_file: Some("/nonexistent/token".into()) };
         let error = Client::new(&target).get("/api/status", &[]).unwrap_err();
-        assert!(error.starts_with(&format!("no agent at http://{free}: connection refused; start one with")), "{error}");
+        assert!(
+            error.starts_with(&format!("no agent at http://{free}: connection refused; start one with")),
+            "{error}"
+        );
     }
 }

@@ -53,7 +53,11 @@ struct Bridge {
 
 impl Bridge {
     /// One JSON-RPC request to the agent.
-    async fn ask<T: DeserializeOwned + Send + 'static>(&self, method: &'static str, params: Value) -> Result<T, Refusal> {
+    async fn ask<T: DeserializeOwned + Send + 'static>(
+        &self,
+        method: &'static str,
+        params: Value,
+    ) -> Result<T, Refusal> {
         let client = self.client.clone();
         let request = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
         let asked = tokio::task::spawn_blocking(move || client.mcp(&request)).await;
@@ -63,7 +67,11 @@ impl Bridge {
         if let Some(error) = answer.get("error") {
             let code = error.get("code").and_then(Value::as_i64).and_then(|code| i32::try_from(code).ok());
             let message = error.get("message").and_then(Value::as_str).unwrap_or("refused").to_owned();
-            return Err(Refusal::Error(ErrorData::new(code.map_or(ErrorCode::INTERNAL_ERROR, ErrorCode), message, None)));
+            return Err(Refusal::Error(ErrorData::new(
+                code.map_or(ErrorCode::INTERNAL_ERROR, ErrorCode),
+                message,
+                None,
+            )));
         }
         let result = answer.get_mut("result").map(Value::take).ok_or_else(strange)?;
         serde_json::from_value(result).map_err(|_| strange())

@@ -49,14 +49,19 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     query.extend(kfl.clone().map(|kfl| ("kfl", kfl)));
     query.extend(since.map(|since| ("since", since.0.as_millis().to_string())));
     let answer = Client::new(target).get("/api/stats", &query)?;
-    let answer: Value = serde_json::from_str(&answer).map_err(|error| format!("the agent's answer is not JSON: {error}"))?;
+    let answer: Value =
+        serde_json::from_str(&answer).map_err(|error| format!("the agent's answer is not JSON: {error}"))?;
     let groups: &[Value] = answer.get("groups").and_then(Value::as_array).map_or(&[], Vec::as_slice);
     let total = answer.get("total").unwrap_or(&Value::Null);
     let format = Format::or_default(*output);
     let mut out = stdout().lock();
     match format {
         Format::Table => {
-            writeln!(out, "{}", row(["COUNT", "PER S", "ERRORS", "", "P50", "P90", "P99", &group_by.to_uppercase().replace(',', "  ")]))?;
+            writeln!(
+                out,
+                "{}",
+                row(["COUNT", "PER S", "ERRORS", "", "P50", "P90", "P99", &group_by.to_uppercase().replace(',', "  ")])
+            )?;
             for group in groups {
                 writeln!(out, "{}", line(group))?;
             }

@@ -27,7 +27,8 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let Arguments { output, target } = arguments;
     let answer = Client::new(target).get("/api/status", &[])?;
-    let parsed = || serde_json::from_str::<Value>(&answer).map_err(|error| format!("the agent's answer is not JSON: {error}"));
+    let parsed =
+        || serde_json::from_str::<Value>(&answer).map_err(|error| format!("the agent's answer is not JSON: {error}"));
     let text = match Format::or_default(*output) {
         Format::Table => view(&parsed()?),
         Format::Json => format!("{:#}\n", parsed()?),
@@ -47,27 +48,73 @@ fn view(status: &Value) -> String {
     let mut line = |name: &str, value: &str| {
         let _ = writeln!(out, "{name:<12} {value}");
     };
-    line("node", &format!("{}, tapwire {}, since {}", text(&status["node"]), text(&status["version"]), text(&status["started"])));
+    line(
+        "node",
+        &format!("{}, tapwire {}, since {}", text(&status["node"]), text(&status["version"]), text(&status["started"])),
+    );
     line("serves", &text(&status["listen"]));
     for (index, hook) in list(&status["capture"]).iter().enumerate() {
-        let state = if hook["attached"] == true { "attached".to_owned() } else { format!("NOT ATTACHED: {}", text(&hook["reason"])) };
+        let state = if hook["attached"] == true {
+            "attached".to_owned()
+        } else {
+            format!("NOT ATTACHED: {}", text(&hook["reason"]))
+        };
         line(if index == 0 { "hooks" } else { "" }, &format!("{}: {state}", text(&hook["name"])));
     }
     let store = &status["store"];
     let share = (number(&store["bytes"]) * 100).checked_div(number(&store["limit"])).unwrap_or_default();
-    line("memory", &format!("{share} % of {} used; calls from {} to {}", ByteSize(number(&store["limit"])), text(&store["oldest"]), text(&store["newest"])));
+    line(
+        "memory",
+        &format!(
+            "{share} % of {} used; calls from {} to {}",
+            ByteSize(number(&store["limit"])),
+            text(&store["oldest"]),
+            text(&store["newest"])
+        ),
+    );
     let kernel = &status["kernel"];
-    line("kernel", &format!("{} events, {} dropped (ring full), {} own packets left out", number(&kernel["events"]), number(&kernel["ring_full"]), number(&kernel["own"])));
+    line(
+        "kernel",
+        &format!(
+            "{} events, {} dropped (ring full), {} own packets left out",
+            number(&kernel["events"]),
+            number(&kernel["ring_full"]),
+            number(&kernel["own"])
+        ),
+    );
     let flows = &status["flows"];
-    let protocols: Vec<_> = flows["by_protocol"].as_object().into_iter().flatten().map(|(name, count)| format!("{name} {count}")).collect();
-    line("flows", &format!("{} of {} open, {} evicted ({})", number(&flows["open"]), number(&flows["limit"]), number(&flows["evicted"]), protocols.join(", ")));
-    line("bodies", &format!("{} kept a message, {} copied a second", ByteSize(number(&status["max_body"])), ByteSize(number(&status["body_rate"]))));
+    let protocols: Vec<_> =
+        flows["by_protocol"].as_object().into_iter().flatten().map(|(name, count)| format!("{name} {count}")).collect();
+    line(
+        "flows",
+        &format!(
+            "{} of {} open, {} evicted ({})",
+            number(&flows["open"]),
+            number(&flows["limit"]),
+            number(&flows["evicted"]),
+            protocols.join(", ")
+        ),
+    );
+    line(
+        "bodies",
+        &format!(
+            "{} kept a message, {} copied a second",
+            ByteSize(number(&status["max_body"])),
+            ByteSize(number(&status["body_rate"]))
+        ),
+    );
     line("secrets", if status["redaction"] == true { "redacted" } else { "STORED AS THEY ARE (--no-redact)" });
     for (index, flow) in list(&status["undecoded_flows"]).iter().enumerate() {
         let name = flow["server_name"].as_str().map(|name| format!(" ({})", text::one_line(name))).unwrap_or_default();
         line(
             if index == 0 { "not decoded" } else { "" },
-            &format!("{} > {}{name}: {} B, {}", text(&flow["client"]), text(&flow["server"]), number(&flow["bytes"]), text(&flow["reason"])),
+            &format!(
+                "{} > {}{name}: {} B, {}",
+                text(&flow["client"]),
+                text(&flow["server"]),
+                number(&flow["bytes"]),
+                text(&flow["reason"])
+            ),
         );
     }
     out.push_str(&text::coverage(&status["coverage"]));
@@ -87,7 +134,13 @@ mod tests {
             "store": {"bytes": 50, "limit": 200}, "redaction": false,
             "undecoded_flows": [{"client": "a", "server": "b", "reason": "encrypted", "bytes": 7, "server_name": "x\u{7}"}],
             "coverage": {"complete": false, "lost": {"ring_full": 3}}}));
-        for part in ["NOT ATTACHED: no BTF", "25 % of 200", "AS THEY ARE", "a > b (x\\u{7}): 7 B, encrypted", "INCOMPLETE; lost: ring_full 3 B"] {
+        for part in [
+            "NOT ATTACHED: no BTF",
+            "25 % of 200",
+            "AS THEY ARE",
+            "a > b (x\\u{7}): 7 B, encrypted",
+            "INCOMPLETE; lost: ring_full 3 B",
+        ] {
             assert!(view.contains(part), "{part} in {view}");
         }
     }

@@ -10,7 +10,7 @@ const URL_MAX: usize = 160;
 
 /// The first line.
 pub fn header() -> String {
-    row("TIME (UTC)", "METHOD", "STATUS", "TIME", "BYTES", "CLIENT", "SERVER", "URL", "ID")
+    row("TIME (UTC)", "METHOD", "STATUS", "TOOK", "BYTES", "CLIENT", "SERVER", "URL", "ID")
 }
 
 /// One call.
@@ -47,7 +47,17 @@ pub fn call(record: &Value) -> String {
 }
 
 #[expect(clippy::too_many_arguments, reason = "one for each column")]
-fn row(time: &str, method: &str, status: &str, elapsed: &str, bytes: &str, src: &str, dst: &str, url: &str, id: &str) -> String {
+fn row(
+    time: &str,
+    method: &str,
+    status: &str,
+    elapsed: &str,
+    bytes: &str,
+    src: &str,
+    dst: &str,
+    url: &str,
+    id: &str,
+) -> String {
     format!("{time:<12}  {id:<18}  {method:<7} {status:>6} {elapsed:>9} {bytes:>9}  {src:<21} {dst:<21} {url}")
 }
 
@@ -78,7 +88,17 @@ mod tests {
             "src": {"ip": "10.0.0.1", "port": 50312}, "dst": {"ip": "::1", "port": 80}, "method": "GET",
             "url": "http://h/a\u{1b}[0m", "status_code": 200, "elapsed_time": 1834, "response": {"body_size": 12}});
         let line = call(&record);
-        for part in ["01:02:03.456", "GET", "200", "1.83ms", " 12 ", "10.0.0.1:50312", "[::1]:80", "http://h/a\\u{1b}[0m", "3f9a1c2b-17-3"] {
+        for part in [
+            "01:02:03.456",
+            "GET",
+            "200",
+            "1.83ms",
+            " 12 ",
+            "10.0.0.1:50312",
+            "[::1]:80",
+            "http://h/a\\u{1b}[0m",
+            "3f9a1c2b-17-3",
+        ] {
             assert!(line.contains(part), "{part} in {line}");
         }
         assert!(!line.contains('\u{1b}'));

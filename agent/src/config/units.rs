@@ -135,7 +135,9 @@ mod tests {
 
     #[test]
     fn spans() {
-        for (text, millis) in [("5m", 300_000), ("90s", 90_000), ("1h30m", 5_400_000), ("250ms", 250), ("2d", 172_800_000)] {
+        for (text, millis) in
+            [("5m", 300_000), ("90s", 90_000), ("1h30m", 5_400_000), ("250ms", 250), ("2d", 172_800_000)]
+        {
             assert_eq!(text.parse(), Ok(Span(Duration::from_millis(millis))), "{text}");
         }
         for text in ["", "5", "m", "0s", "-5m", "5 m", "5y", "99999999999999999999s", "9999999999999999d", "4000d"] {

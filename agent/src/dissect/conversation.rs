@@ -22,6 +22,9 @@ use crate::{
 /// nobody uses up) of head; what needs more is not read.
 pub(super) const INPUT_LIMIT: usize = 64 << 10;
 
+/// Why a message beyond the limit is malformed, also one that came whole.
+pub(super) const TOO_LONG: &str = "input_limit";
+
 /// Turns of a connection joined in mid-stream that began like nothing known, until it is called unknown. It is still
 /// tried at each turn: the next message may be the first that begins where a segment does.
 const ATTEMPTS: u8 = 4;
@@ -185,8 +188,9 @@ impl Conversation {
         let role = role(self.reversed, from);
         let result = lane.read(chunk, time, turn, |input| reader.dissector.decode(role, input, &mut reader.output));
         let failed = match result {
+            Err(Malformed(TOO_LONG)) => Some((TOO_LONG, Reason::InputLimit)),
             Err(Malformed(what)) => Some((what, Reason::Malformed)),
-            Ok(()) if lane.held().len() > INPUT_LIMIT => Some(("input_limit", Reason::InputLimit)),
+            Ok(()) if lane.held().len() > INPUT_LIMIT => Some((TOO_LONG, Reason::InputLimit)),
             Ok(()) => None,
         };
         self.apply(counters);
@@ -344,8 +348,12 @@ impl Conversation {
                 let Some(reader) = &mut self.reader else {
                     return;
                 };
-                let used =
-                    reader.dissector.gap(role(self.reversed, from), missing, &mut reader.output).min(missing.bytes);
+                // Held bytes wait for the next ones to be told what they are.
+                let used = if lane.held().is_empty() {
+                    reader.dissector.gap(role(self.reversed, from), missing, &mut reader.output).min(missing.bytes)
+                } else {
+                    0
+                };
                 missing.bytes -= used;
                 self.apply(counters);
                 if missing.bytes > 0 {
@@ -396,11 +404,12 @@ impl Conversation {
     /// What is held can't be read: it is counted, and reading goes on at a later turn.
     fn forget(&mut self, from: Direction, reason: Reason, missing: Option<Missing>, counters: &mut Counters) {
         let lane = &mut self.lanes[from as usize];
+        let last = lane.held().last().filter(|_| missing.is_none()).copied().unwrap_or_default();
         // After a gap nothing that was held can go on.
         let forgotten = if missing.is_some() { lane.clear() } else { lane.forget() };
         counters.undecoded.add(reason, forgotten as u64);
-        lane.unread =
-            Unread { bytes: forgotten as u64 + missing.map_or(0, |missing| missing.bytes), ..Unread::default() };
+        let unread = forgotten as u64 + missing.map_or(0, |missing| missing.bytes);
+        lane.unread = Unread { bytes: unread, last, ..Unread::default() };
         lane.whole = false;
         lane.sync = if lane.held().is_empty() { Sync::Lost(reason) } else { Sync::Probing(reason) };
         self.lose(from, missing);

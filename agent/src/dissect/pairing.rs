@@ -42,6 +42,8 @@ struct Slot {
     /// Halves whose kept bytes wait for their content decoding.
     coded: [bool; 2],
     began: Time,
+    /// Its request's first byte began a turn.
+    turn: bool,
     /// What happened since it was last published.
     news: News,
     published: Time,
@@ -83,8 +85,10 @@ pub(super) struct Pairing {
     next: u32,
     /// New requests can be paired.
     in_step: bool,
-    /// The client was seen to begin a turn with a request outstanding, or an answer came that no request explains.
+    /// The client was seen to begin a turn before it had its answers.
     overlaps: bool,
+    /// An answer came that no request explains: one was not captured, or the capture is out of order.
+    unexplained: bool,
     /// Requests given up because their answer seemed to have passed unseen: so many answers may still come for them.
     excused: u32,
     /// What is missing since `in_step` was left.
@@ -100,6 +104,7 @@ impl Pairing {
             next: 0,
             in_step: true,
             overlaps: false,
+            unexplained: false,
             excused: 0,
             unseen: Incomplete::default(),
             answers_ended: false,
@@ -126,6 +131,7 @@ impl Pairing {
             reading,
             coded: [false; 2],
             began,
+            turn: false,
             news: News::Event,
             published: Time(0),
         });
@@ -139,19 +145,15 @@ impl Pairing {
         if waiting >= OUTSTANDING || (waiting > 1 && self.held() > HELD) {
             self.give_up(None, done);
             (self.in_step, self.overlaps) = (false, true);
-        } else if waiting > 0 {
-            self.overlaps |= turn && self.in_step;
-        } else if turn {
+        } else if waiting == 0 && turn {
             self.excused = 0;
         }
         let (in_step, awaits) = (self.in_step, self.in_step && !self.answers_ended);
         let unseen = if in_step { Incomplete::default() } else { self.unseen.clone() };
         let slot = self.open(message.started, Some(message), None);
         slot.awaits = awaits;
+        slot.turn = turn;
         slot.exchange.incomplete = unseen;
-        if awaits && waiting > 0 {
-            slot.exchange.findings.push("pipelined");
-        }
         Handle(slot.exchange.number)
     }
 
@@ -174,7 +176,7 @@ impl Pairing {
             self.excused -= 1;
         } else if self.in_step {
             // An answer to nothing: requests are answered in an order that was not seen. No pair is certain any more.
-            (self.in_step, self.overlaps) = (false, true);
+            (self.in_step, self.unexplained) = (false, true);
         }
         let slot = self.open(message.started, None, Some(message));
         slot.exchange.incomplete = unseen;
@@ -231,14 +233,26 @@ impl Pairing {
         slot.reading[half as usize] = false;
         slot.coded[half as usize] = false;
         slot.news = News::Event;
+        let answered = slot.exchange.response.as_ref().filter(|_| half == Half::Response).map(|message| message.ended);
         if slot.is_done() {
             let slot = if at == 0 { self.slots.pop_front() } else { self.slots.remove(at) };
             done.extend(slot.map(|slot| slot.exchange));
+        }
+        // By their times: segments that wait for a missing one are handed on after the other side's later ones.
+        if let Some(ended) = answered
+            && let Some(next) = self.slots.iter_mut().find(|slot| slot.awaits && slot.began < ended)
+        {
+            if !next.exchange.findings.contains(&"pipelined") {
+                next.exchange.findings.push("pipelined");
+            }
+            self.overlaps |= next.turn;
         }
     }
 
     /// Requests may have passed unseen: the ones that are known are still answered first, new ones can't be paired.
     pub(super) fn missed_requests(&mut self, missing: Option<Missing>) {
+        // A gap is known only some time after it: the answer to what was lost in it may have come before.
+        self.unexplained &= missing.is_none();
         self.leave_step(missing);
     }
 
@@ -251,7 +265,7 @@ impl Pairing {
 
     /// The client begins a turn with a request while no answer is being read: whether it can be paired.
     pub(super) fn resume(&mut self) {
-        if !self.overlaps && self.awaited().is_none() {
+        if !self.overlaps && !self.unexplained && self.awaited().is_none() {
             self.in_step = true;
             self.unseen = Incomplete::default();
         }
@@ -267,8 +281,11 @@ impl Pairing {
             }
             return;
         }
-        if waiting > usize::from(!reading) {
+        let theirs = usize::from(!reading);
+        if waiting > theirs {
             self.leave_step(missing);
+            // Turns overlap, or what waited for the missing bytes is handed on late: nobody can tell which.
+            self.overlaps |= self.slots.iter().filter(|slot| slot.awaits).skip(theirs).any(|slot| slot.turn);
         }
         self.excused = self.excused.saturating_add(u32::try_from(waiting).unwrap_or(u32::MAX));
         self.give_up(missing, done);

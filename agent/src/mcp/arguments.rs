@@ -8,7 +8,8 @@ use serde_json::Value;
 /// Reads a tool's or prompt's arguments.
 pub(super) fn parse<T: DeserializeOwned>(arguments: JsonObject) -> Result<T, String> {
     serde_json::from_value(Value::Object(arguments)).map_err(|error| {
-        let error = error.to_string().replace("unknown field", "unknown argument").replace("missing field", "missing argument");
+        let error =
+            error.to_string().replace("unknown field", "unknown argument").replace("missing field", "missing argument");
         let error: String = error.chars().take(500).collect();
         format!("wrong arguments: {error}")
     })

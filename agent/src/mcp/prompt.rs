@@ -33,14 +33,19 @@ struct Arguments {
 }
 
 pub(super) fn all() -> Vec<Prompt> {
-    let argument = |name: &str, description: &str| PromptArgument::new(name).with_description(description).with_required(false);
+    let argument =
+        |name: &str, description: &str| PromptArgument::new(name).with_description(description).with_required(false);
     let arguments = vec![
         argument("kfl", "Filter that bounds the analysis, e.g. http && dst.port == 8080"),
         argument("namespace", "Only traffic from or to this namespace"),
         argument("minutes", "How far back to look (default 15)"),
         argument("focus", "overview (default), errors or latency"),
     ];
-    vec![Prompt::new(NAME, Some("Analyze this node's recent API traffic: who calls what, what fails, what is slow"), Some(arguments))]
+    vec![Prompt::new(
+        NAME,
+        Some("Analyze this node's recent API traffic: who calls what, what fails, what is slow"),
+        Some(arguments),
+    )]
 }
 
 /// Fills the prompt in; a mistake in the arguments is one line.
@@ -62,7 +67,8 @@ pub(super) fn get(name: &str, arguments: JsonObject) -> Result<GetPromptResult, 
 }
 
 fn text(kfl: Option<&str>, namespace: Option<&str>, minutes: u64, start: u64, focus: Focus) -> String {
-    let mut conditions: Vec<String> = kfl.map(str::trim).filter(|kfl| !kfl.is_empty()).map(|kfl| format!("({kfl})")).into_iter().collect();
+    let mut conditions: Vec<String> =
+        kfl.map(str::trim).filter(|kfl| !kfl.is_empty()).map(|kfl| format!("({kfl})")).into_iter().collect();
     conditions.extend(namespace.filter(|name| !name.is_empty()).map(|name| format!("{name:?} in namespaces")));
     let filter = conditions.join(" && ");
     let with = |more: &str| match (filter.is_empty(), more.is_empty()) {
@@ -70,33 +76,60 @@ fn text(kfl: Option<&str>, namespace: Option<&str>, minutes: u64, start: u64, fo
         (false, true) => filter.clone(),
         (false, false) => format!("{filter} && {more}"),
     };
-    let scope = if filter.is_empty() { "all captured traffic".to_owned() } else { format!("traffic that matches `{filter}`") };
+    let scope =
+        if filter.is_empty() { "all captured traffic".to_owned() } else { format!("traffic that matches `{filter}`") };
     let call = |tool: &str, kfl: String, more: &str| {
         let kfl = if kfl.is_empty() { String::new() } else { format!("kfl {}, ", serde_json::Value::from(kfl)) };
         format!("{tool} with {kfl}start {start}{more}")
     };
     let steps = match focus {
         Focus::Overview => vec![
-            call("get_api_stats", with(""), ", group_by \"dst.name,method,path\": the largest groups, their error shares and latencies"),
+            call(
+                "get_api_stats",
+                with(""),
+                ", group_by \"dst.name,method,path\": the largest groups, their error shares and latencies",
+            ),
             call("get_api_stats", with(""), ", group_by \"src.name,dst.name\": who calls whom"),
-            call("list_api_calls", with("http && status_code >= 400"), ": examples of what fails; get_api_call for one of each kind"),
+            call(
+                "list_api_calls",
+                with("http && status_code >= 400"),
+                ": examples of what fails; get_api_call for one of each kind",
+            ),
         ],
         Focus::Errors => vec![
-            call("get_api_stats", with("http && status_code >= 400"), ", group_by \"dst.name,path,status_code\": which errors, where, how many"),
-            call("list_api_calls", with("http && status_code >= 500"), ": the calls; get_api_call for one of each kind, and read its bodies"),
-            call("get_api_stats", with(""), ", group_by \"dst.name\": the error share of each destination, for comparison"),
+            call(
+                "get_api_stats",
+                with("http && status_code >= 400"),
+                ", group_by \"dst.name,path,status_code\": which errors, where, how many",
+            ),
+            call(
+                "list_api_calls",
+                with("http && status_code >= 500"),
+                ": the calls; get_api_call for one of each kind, and read its bodies",
+            ),
+            call(
+                "get_api_stats",
+                with(""),
+                ", group_by \"dst.name\": the error share of each destination, for comparison",
+            ),
         ],
         Focus::Latency => vec![
             call("get_api_stats", with(""), ", group_by \"dst.name,method,path\": compare p50 with p99"),
-            call("list_api_calls", with("elapsed_time > 500000"), ": the slow calls (microseconds); lower the bound when there are none"),
-            "get_api_call for some of them: is time_to_first_byte (the server) or the rest (the transfer) long?".to_owned(),
+            call(
+                "list_api_calls",
+                with("elapsed_time > 500000"),
+                ": the slow calls (microseconds); lower the bound when there are none",
+            ),
+            "get_api_call for some of them: is time_to_first_byte (the server) or the rest (the transfer) long?"
+                .to_owned(),
         ],
     };
-    let steps: Vec<_> = std::iter::once("get_capture_status: what is captured, and what is lost, encrypted or evicted".to_owned())
-        .chain(steps)
-        .enumerate()
-        .map(|(number, step)| format!("{}. {step}", number + 1))
-        .collect();
+    let steps: Vec<_> =
+        std::iter::once("get_capture_status: what is captured, and what is lost, encrypted or evicted".to_owned())
+            .chain(steps)
+            .enumerate()
+            .map(|(number, step)| format!("{}. {step}", number + 1))
+            .collect();
     format!(
         "Analyze {scope} on this node in the last {minutes} minutes, with the tapwire tools.\n\n{}\n\n\
          Then report: what was looked at (time span, number of calls), the findings with numbers and example ids, the \

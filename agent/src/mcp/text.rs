@@ -28,14 +28,19 @@ pub(crate) fn coverage(coverage: &Value) -> String {
         }
     }
     let malformed = coverage.get("malformed").and_then(Value::as_object).into_iter().flatten();
-    let malformed: u64 = malformed.flat_map(|(_, reasons)| reasons.as_object()).flat_map(|reasons| reasons.values()).filter_map(Value::as_u64).sum();
+    let malformed: u64 = malformed
+        .flat_map(|(_, reasons)| reasons.as_object())
+        .flat_map(|reasons| reasons.values())
+        .filter_map(Value::as_u64)
+        .sum();
     if malformed > 0 {
         let _ = write!(line, "; malformed: {malformed} messages");
     }
     if let (false, Some(before)) = (complete, text("evicted_before")) {
         let _ = write!(line, "; calls before {before} were evicted");
     }
-    let nodes: Vec<_> = coverage.get("nodes").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let nodes: Vec<_> =
+        coverage.get("nodes").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
     let _ = write!(
         line,
         "; {} calls, {} flows, {} to {}; node {}",
@@ -58,7 +63,8 @@ pub(super) fn call(call: &Value) -> String {
         _ => "no answer".to_owned(),
     };
     let latency = call.get("latency_ms").and_then(Value::as_f64).map(|ms| format!(" {ms} ms")).unwrap_or_default();
-    let words: Vec<_> = [text("proto"), text("method"), text("path")].into_iter().filter(|word| !word.is_empty()).collect();
+    let words: Vec<_> =
+        [text("proto"), text("method"), text("path")].into_iter().filter(|word| !word.is_empty()).collect();
     one_line(&format!(
         "{time} {} -> {status}{latency}  {} > {}  id {}",
         words.join(" "),
@@ -117,10 +123,28 @@ fn walk(value: &Value, depth: usize, out: &mut String) {
         Value::Object(fields) => fields.iter().for_each(|(name, value)| entry(name, value, out)),
         Value::Array(items) => items.iter().for_each(|item| match item.as_array().map(Vec::as_slice) {
             Some([Value::String(name), value]) => entry(&one_line(name), value, out),
-            _ => entry("-", item, out),
+            _ => match flat(item) {
+                Some(line) => entry("-", &Value::String(line), out),
+                None => entry("-", item, out),
+            },
         }),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
+}
+
+/// An object of plain values on one line, without those that are null.
+fn flat(value: &Value) -> Option<String> {
+    let fields = value.as_object().filter(|fields| !fields.is_empty())?;
+    let words: Option<Vec<_>> = fields
+        .iter()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(name, value)| match value {
+            Value::Object(_) | Value::Array(_) => None,
+            Value::String(text) => Some(format!("{name} {text}")),
+            Value::Null | Value::Bool(_) | Value::Number(_) => Some(format!("{name} {value}")),
+        })
+        .collect();
+    Some(words?.join(", "))
 }
 
 /// Groups of a summary as a table.
@@ -186,7 +210,10 @@ mod tests {
 
     #[test]
     fn outlines() {
-        let value = json!({"a": 1, "headers": [["host", "x"], ["n", null]], "e": [], "o": {"b": "two\nlines"}, "l": ["x"]});
-        assert_eq!(outline(&value), "a: 1\nheaders:\n  host: x\n  n: null\ne: none\no:\n  b: |\ntwo\nlines\nl:\n  -: x\n");
+        let value = json!({"a": 1, "headers": [["host", "x"], ["n", null]], "e": [], "o": {"b": "two\nlines"}, "l": ["x", {"n": "y", "z": null, "t": true}]});
+        assert_eq!(
+            outline(&value),
+            "a: 1\nheaders:\n  host: x\n  n: null\ne: none\no:\n  b: |\ntwo\nlines\nl:\n  -: x\n  -: n y, t true\n"
+        );
     }
 }

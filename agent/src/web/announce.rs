@@ -22,7 +22,9 @@ pub fn announce(listen: SocketAddr, token_file: &Path, token: &Token) {
 pub fn url(listen: SocketAddr) -> String {
     let address = match listen.ip() {
         IpAddr::V4(address) if address.is_unspecified() => SocketAddr::from(([127, 0, 0, 1], listen.port())),
-        IpAddr::V6(address) if address.is_unspecified() => SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, listen.port())),
+        IpAddr::V6(address) if address.is_unspecified() => {
+            SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, listen.port()))
+        }
         IpAddr::V4(_) | IpAddr::V6(_) => listen,
     };
     format!("http://{address}")
@@ -35,7 +37,9 @@ fn text(listen: SocketAddr, token_file: &Path, program: &Path, token: Option<&To
     if url != crate::cli::DEFAULT_AGENT {
         arguments.extend(["--agent".to_owned(), url.clone()]);
     }
-    if !super::token::client_files().iter().any(|known| known == token_file) {
+    // Clients look there by themselves only for an agent on loopback.
+    let known = super::token::client_files().iter().any(|known| known == token_file);
+    if !known || !(listen.ip().is_loopback() || listen.ip().is_unspecified()) {
         arguments.extend(["--token-file".to_owned(), token_file.display().to_string()]);
     }
     let stdio = serde_json::json!({"mcpServers": {"tapwire": {"command": program.to_string(), "args": arguments}}});
@@ -68,7 +72,11 @@ mod tests {
 
     #[test]
     fn urls() {
-        for (listen, expected) in [("127.0.0.1:7330", "http://127.0.0.1:7330"), ("[::]:1", "http://[::1]:1"), ("10.0.0.1:2", "http://10.0.0.1:2")] {
+        for (listen, expected) in [
+            ("127.0.0.1:7330", "http://127.0.0.1:7330"),
+            ("[::]:1", "http://[::1]:1"),
+            ("10.0.0.1:2", "http://10.0.0.1:2"),
+        ] {
             assert_eq!(url(listen.parse().unwrap()), expected);
         }
     }

@@ -35,6 +35,8 @@ pub const GROUPS_MAX: usize = 10_000;
 const BUFFER: usize = 64 << 10;
 /// A client that takes nothing for this long is gone; what it held of the store is freed.
 const STALL: Duration = Duration::from_secs(30);
+/// Calls of the past must be taken within this: meanwhile they are held in memory, though the store evicts them.
+const PAST_MAX: Duration = Duration::from_secs(120);
 /// A follower hears this often from a quiet agent, so that both ends notice when the other is gone.
 const ALIVE: Duration = Duration::from_secs(10);
 /// Rows that a follower takes at once.
@@ -89,13 +91,14 @@ async fn calls(
     };
     let audit = audit::Question::new(Some(caller), "api/calls", &json!(asked));
     let limit = asked.limit.unwrap_or(if asked.follow { 0 } else { LIMIT_MAX }).min(LIMIT_MAX);
-    let question = match question::recent(&shared.app.node, asked.kfl.as_deref(), asked.since.map(Duration::from_millis)) {
-        Ok(question) => question,
-        Err(line) => {
-            audit.answered(0, &line);
-            return refused(&line);
-        }
-    };
+    let question =
+        match question::recent(&shared.app.node, asked.kfl.as_deref(), asked.since.map(Duration::from_millis)) {
+            Ok(question) => question,
+            Err(line) => {
+                audit.answered(0, &line);
+                return refused(&line);
+            }
+        };
     let past = question.clone();
     let page = shared.queries.run(move |app| {
         // What is followed begins where the page ends: nothing is shown twice, nothing is left out.
@@ -117,7 +120,7 @@ async fn calls(
         let mut lines = Lines { writer, bytes: 0 };
         let outcome = if asked.follow {
             let past = page.found.into_iter().filter(ended);
-            match lines.records(past.rev()).await {
+            match lines.past(past.rev()).await {
                 Ok(()) => follow(&mut lines, &shared, &question, position).await,
                 Err(error) => Err(error),
             }
@@ -127,7 +130,7 @@ async fn calls(
                 "notes": page.notes,
                 "more": page.next.is_some(),
             }});
-            match lines.records(page.found.into_iter().rev()).await {
+            match lines.past(page.found.into_iter().rev()).await {
                 Ok(()) => lines.json(&end).await,
                 Err(error) => Err(error),
             }
@@ -178,6 +181,11 @@ struct Lines {
 }
 
 impl Lines {
+    /// Calls of the past.
+    async fn past(&mut self, found: impl Iterator<Item = Found>) -> std::io::Result<()> {
+        tokio::time::timeout(PAST_MAX, self.records(found)).await.unwrap_or_else(|_| Err(too_slow()))
+    }
+
     async fn records(&mut self, found: impl Iterator<Item = Found>) -> std::io::Result<()> {
         let mut buffer = Vec::new();
         for found in found {
@@ -199,9 +207,13 @@ impl Lines {
         self.bytes += bytes.len();
         match tokio::time::timeout(STALL, self.writer.write_all(bytes)).await {
             Ok(sent) => sent,
-            Err(_) => Err(std::io::Error::new(std::io::ErrorKind::TimedOut, "the client takes no more")),
+            Err(_) => Err(too_slow()),
         }
     }
+}
+
+fn too_slow() -> std::io::Error {
+    std::io::Error::new(std::io::ErrorKind::TimedOut, "the client takes its answer too slowly")
 }
 
 async fn call(State(shared): State<Shared>, Extension(caller): Extension<Caller>, Path(id): Path<String>) -> Response {
@@ -231,7 +243,8 @@ async fn stats(
         let question = question::recent(&app.node, asked.kfl.as_deref(), asked.since.map(Duration::from_millis))?;
         let fields = question::fields(asked.group_by.as_deref().unwrap_or_default());
         let limit = asked.limit.unwrap_or(GROUPS_MAX).clamp(1, GROUPS_MAX);
-        let stats = query::stats(&app.store.snapshot(), &question, &fields, limit).map_err(|error| error.to_string())?;
+        let stats =
+            query::stats(&app.store.snapshot(), &question, &fields, limit).map_err(|error| error.to_string())?;
         Ok(line(&mcp::stats_json(&stats, &fields)))
     });
     respond(&audit, answer.await, StatusCode::BAD_REQUEST)

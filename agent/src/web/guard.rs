@@ -48,8 +48,13 @@ pub(super) async fn token(
             request.extensions_mut().insert(Caller { token: shared.app.token.fingerprint(), peer: ends.peer });
             return next.run(request).await;
         }
-        Some(_) => ("Bearer realm=\"tapwire\", error=\"invalid_token\"", "wrong token: use the one in the agent's token file"),
-        None => ("Bearer realm=\"tapwire\"", "token missing: send Authorization: Bearer with the content of the agent's token file"),
+        Some(_) => {
+            ("Bearer realm=\"tapwire\", error=\"invalid_token\"", "wrong token: use the one in the agent's token file")
+        }
+        None => (
+            "Bearer realm=\"tapwire\"",
+            "token missing: send Authorization: Bearer with the content of the agent's token file",
+        ),
     };
     tracing::warn!(peer = %ends.peer, reason = line, "request refused");
     (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, challenge)], format!("{line}\n")).into_response()
@@ -67,7 +72,9 @@ fn check(headers: &HeaderMap, uri: &Uri, local: IpAddr, allowed: &[String]) -> R
     };
     for name in std::iter::once(host.host()).chain(uri.authority().map(Authority::host)) {
         if !known(name, local, allowed) {
-            let line = format!("host {name:?} is not served here: use a loopback address, or start the agent with --allow-host");
+            let line = format!(
+                "host {name:?} is not served here: use a loopback address, or start the agent with --allow-host"
+            );
             return Err((StatusCode::FORBIDDEN, line));
         }
     }
@@ -108,18 +115,29 @@ mod tests {
             map.append(*name, value.parse().unwrap());
         }
         let allowed = ["agent.example".to_owned(), "192.0.2.9".to_owned()];
-        check(&map, &uri.parse().unwrap(), local.parse().unwrap(), &allowed).map_or_else(|(status, _)| status.as_u16(), |()| 200)
+        check(&map, &uri.parse().unwrap(), local.parse().unwrap(), &allowed)
+            .map_or_else(|(status, _)| status.as_u16(), |()| 200)
     }
 
     #[test]
     fn hosts() {
         for host in [
-            "localhost", "localhost.", "LocalHost:7330", "127.0.0.1:7330", "127.8.8.8", "[::1]:7330", "agent.example:443",
-            "10.0.0.7", "192.0.2.9", "[::ffff:127.0.0.1]",
+            "localhost",
+            "localhost.",
+            "LocalHost:7330",
+            "127.0.0.1:7330",
+            "127.8.8.8",
+            "[::1]:7330",
+            "agent.example:443",
+            "10.0.0.7",
+            "192.0.2.9",
+            "[::ffff:127.0.0.1]",
         ] {
             assert_eq!(status(&[("host", host)], "/mcp", "10.0.0.7"), 200, "{host}");
         }
-        for host in ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.8", "agent.example.evil"] {
+        for host in
+            ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.8", "agent.example.evil"]
+        {
             assert_eq!(status(&[("host", host)], "/mcp", "10.0.0.7"), 403, "{host}");
         }
         assert_eq!(status(&[], "/mcp", "127.0.0.1"), 400);
@@ -132,7 +150,9 @@ mod tests {
         for origin in ["http://localhost:3000", "https://127.0.0.1", "http://[::1]:80", "https://agent.example"] {
             assert_eq!(status(&[("host", "localhost"), ("origin", origin)], "/mcp", "127.0.0.1"), 200, "{origin}");
         }
-        for origin in ["null", "", "http://evil.example", "https://localhost.evil.example", "file://", "http://", "localhost"] {
+        for origin in
+            ["null", "", "http://evil.example", "https://localhost.evil.example", "file://", "http://", "localhost"]
+        {
             assert_eq!(status(&[("host", "localhost"), ("origin", origin)], "/mcp", "127.0.0.1"), 403, "{origin}");
         }
     }

@@ -40,7 +40,12 @@ impl Page {
     }
 
     fn reasons(&mut self, name: &str, help: &str, counts: &ByReason) {
-        self.many(Kind::Counter, name, help, counts.iter().map(|(reason, count)| (labels(&[("reason", reason.name())]), count)));
+        self.many(
+            Kind::Counter,
+            name,
+            help,
+            counts.iter().map(|(reason, count)| (labels(&[("reason", reason.name())]), count)),
+        );
     }
 }
 
@@ -61,7 +66,12 @@ fn text(shared: &Shared) -> String {
     let app = &shared.app;
     let (status, totals) = (app.status.get(), app.status.totals());
     let mut page = Page::default();
-    page.many(Gauge, "build_info", "Version and node.", [(labels(&[("version", status.version), ("node", &app.node)]), 1)]);
+    page.many(
+        Gauge,
+        "build_info",
+        "Version and node.",
+        [(labels(&[("version", status.version), ("node", &app.node)]), 1)],
+    );
     let hooks = status.capture.iter().map(|hook| (labels(&[("hook", hook.name)]), u64::from(hook.attached)));
     page.many(Gauge, "hook_attached", "Whether a hook of the kernel side is attached.", hooks);
 
@@ -74,7 +84,10 @@ fn text(shared: &Shared) -> String {
     page.reasons("skipped_bytes_total", "Payload bytes left out on purpose.", &totals.skipped);
     page.reasons("lost_bytes_total", "Payload bytes that are missing.", &totals.lost);
     page.reasons("undecoded_bytes_total", "Captured bytes that no record shows.", &totals.undecoded);
-    let malformed = totals.malformed.iter().map(|(protocol, reason, count)| (labels(&[("protocol", protocol), ("reason", reason)]), *count));
+    let malformed = totals
+        .malformed
+        .iter()
+        .map(|(protocol, reason, count)| (labels(&[("protocol", protocol), ("reason", reason)]), *count));
     page.many(Counter, "malformed_total", "Messages that were not what their protocol says.", malformed);
     page.one(Counter, "redacted_values_total", "Values replaced before they were stored.", totals.redacted);
     page.one(Counter, "unreadable_packets_total", "Packets that no stage could read.", totals.unreadable_packets);
@@ -82,9 +95,15 @@ fn text(shared: &Shared) -> String {
     let kernel = status.kernel;
     page.one(Counter, "kernel_events_total", "Events received from the kernel side.", kernel.events);
     page.one(Counter, "kernel_ring_full_total", "Events dropped because the ring was full.", kernel.ring_full);
-    page.one(Counter, "kernel_unreadable_packets_total", "Packets whose headers the kernel side could not read.", kernel.unreadable);
+    page.one(
+        Counter,
+        "kernel_unreadable_packets_total",
+        "Packets whose headers the kernel side could not read.",
+        kernel.unreadable,
+    );
     page.one(Counter, "kernel_twin_packets_total", "Packets captured at their sender on this node.", kernel.twins);
     page.one(Counter, "kernel_own_packets_total", "Packets of the agent itself, left out.", kernel.own);
+    page.one(Counter, "kernel_lost_unnoted_total", "Lost packets whose connection is not known.", kernel.lost_unnoted);
     page.one(Counter, "kernel_malformed_events_total", "Events that could not be decoded.", kernel.malformed_events);
 
     let flows = &status.flows;
@@ -99,7 +118,12 @@ fn text(shared: &Shared) -> String {
     page.one(Gauge, "store_bytes", "Memory of the stored calls.", app.store.bytes() as u64);
     page.one(Gauge, "store_limit_bytes", "Memory that stored calls may use.", app.store.limit() as u64);
     page.one(Gauge, "store_segments", "Segments held.", snapshot.segments.len() as u64);
-    page.one(Gauge, "store_rows", "Rows held; a call that was updated has several.", snapshot.end.saturating_sub(snapshot.first()));
+    page.one(
+        Gauge,
+        "store_rows",
+        "Rows held; a call that was updated has several.",
+        snapshot.end.saturating_sub(snapshot.first()),
+    );
 
     let counts = shared.queries.counts();
     let outcomes = [("answered", &counts.answered), ("failed", &counts.failed), ("timed_out", &counts.timed_out)];

@@ -1,7 +1,13 @@
 //! Where questions run: on blocking threads, a few at a time, each with a time-out. A question that takes longer is
 //! answered with an error; its thread ends later, and keeps its place until then, so that slow ones can't pile up.
 
-use std::{sync::{Arc, atomic::{AtomicU64, Ordering}}, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::sync::Semaphore;
 
@@ -61,6 +67,9 @@ impl Queries {
             Err(_) => &self.counts.timed_out,
         };
         counter.fetch_add(1, Ordering::Relaxed);
-        Err(format!("no answer within {} s: ask for less, by a shorter time range or a narrower filter", TIMEOUT.as_secs()))
+        Err(format!(
+            "no answer within {} s: ask for less, by a shorter time range or a narrower filter",
+            TIMEOUT.as_secs()
+        ))
     }
 }

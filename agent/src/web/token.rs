@@ -35,7 +35,8 @@ impl Token {
     /// # Errors
     /// One line that names the file: it cannot be made or read, or holds no token.
     pub fn load_or_create(path: &Path) -> Result<Self, String> {
-        let failed = |what: &str, error: &io::Error| format!("cannot {what} the token file {}: {error}", path.display());
+        let failed =
+            |what: &str, error: &io::Error| format!("cannot {what} the token file {}: {error}", path.display());
         match Self::read(path) {
             Err(ReadError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {}
             Err(ReadError::Io(error)) => return Err(failed("read", &error)),
@@ -59,9 +60,7 @@ impl Token {
     /// It cannot be read, or holds no token.
     pub fn read(path: &Path) -> Result<Self, ReadError> {
         let mut text = String::new();
-        File::open(path)
-            .and_then(|file| file.take(FILE_MAX + 1).read_to_string(&mut text))
-            .map_err(ReadError::Io)?;
+        File::open(path).and_then(|file| file.take(FILE_MAX + 1).read_to_string(&mut text)).map_err(ReadError::Io)?;
         let token = text.trim();
         if token.is_empty() {
             return Err(ReadError::Content("is empty: write a token into it, or remove it to have one made"));

@@ -166,7 +166,8 @@ fn followers_see_each_call_once_as_it_ends() {
 fn followers_are_told_what_they_missed() {
     // Room for few calls: a burst is evicted before anybody could read it.
     let served = Served::empty(1 << 20);
-    let mut follow = command(&served, &["calls", "--follow"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut follow =
+        command(&served, &["calls", "--follow"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     std::thread::sleep(Duration::from_millis(500));
     let start = Time::now();
     served.publish((0..20_000).filter(|number| number % 1000 > 2).map(|number| call(start, number)).collect());
@@ -185,7 +186,8 @@ fn followers_are_told_what_they_missed() {
 #[test]
 fn a_reader_that_goes_is_no_failure() {
     let served = Served::full();
-    let mut calls = command(&served, &["calls", "--limit", "2500"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut calls =
+        command(&served, &["calls", "--limit", "2500"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(calls.stdout.take());
     let mut err = String::new();
     calls.stderr.take().unwrap().read_to_string(&mut err).unwrap();

@@ -13,7 +13,9 @@ fn nothing_is_told_without_the_token() {
     let served = Served::empty(1 << 20);
     let wrong = format!("Bearer {}x", served.token);
     for path in ["/mcp", "/api/calls", "/api/call/1-1", "/api/stats", "/api/status"] {
-        for authorization in [None, Some("Bearer"), Some("Bearer "), Some("Basic eDp5"), Some(&*wrong), Some(&*served.token)] {
+        for authorization in
+            [None, Some("Bearer"), Some("Bearer "), Some("Basic eDp5"), Some(&*wrong), Some(&*served.token)]
+        {
             let mut headers = vec![("Host", "localhost")];
             headers.extend(authorization.map(|value| ("Authorization", value)));
             let answer = served.request(if path == "/mcp" { "POST" } else { "GET" }, path, &headers, "");
@@ -24,7 +26,10 @@ fn nothing_is_told_without_the_token() {
     }
     assert_eq!(served.get("/api/status").status, 200);
     let lower = format!("bearer {}", served.token);
-    assert_eq!(served.request("GET", "/api/status", &[("Host", "[::1]:80"), ("Authorization", &lower)], "").status, 200);
+    assert_eq!(
+        served.request("GET", "/api/status", &[("Host", "[::1]:80"), ("Authorization", &lower)], "").status,
+        200
+    );
 }
 
 #[test]
@@ -59,12 +64,20 @@ fn probes_and_metrics_need_no_token() {
     let not_ready = served.request("GET", "/readyz", &[("Host", "10.1.2.3:7330")], "");
     assert_eq!((not_ready.status, not_ready.body.lines().count()), (503, 1));
     served.status.update(|status| {
-        let hook = |name, attached, reason: Option<&str>| tapwire::status::Hook { name, attached, reason: reason.map(str::to_owned) };
+        let hook = |name, attached, reason: Option<&str>| tapwire::status::Hook {
+            name,
+            attached,
+            reason: reason.map(str::to_owned),
+        };
         status.capture = vec![hook("ingress", false, Some("no \"BTF\"")), hook("egress", true, None)];
     });
     assert_eq!(served.request("GET", "/readyz", &[("Host", "10.1.2.3:7330")], "").status, 200);
     let metrics = served.request("GET", "/metrics", &[("Host", "localhost")], "").body;
-    for line in ["tapwire_records_total 2500", "tapwire_hook_attached{hook=\"egress\"} 1", "tapwire_hook_attached{hook=\"ingress\"} 0"] {
+    for line in [
+        "tapwire_records_total 2500",
+        "tapwire_hook_attached{hook=\"egress\"} 1",
+        "tapwire_hook_attached{hook=\"ingress\"} 0",
+    ] {
         assert!(metrics.lines().any(|found| found == line), "{line} in {metrics}");
     }
     for line in metrics.lines().filter(|line| !line.starts_with('#')) {
@@ -107,7 +120,11 @@ fn it_ends_at_once_though_clients_wait() {
         std::thread::spawn(move || {
             use std::io::Write;
             let mut stream = TcpStream::connect(address).unwrap();
-            write!(stream, "GET /api/calls?follow=true HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n").unwrap();
+            write!(
+                stream,
+                "GET /api/calls?follow=true HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n"
+            )
+            .unwrap();
             let mut all = String::new();
             let _ = stream.read_to_string(&mut all);
             all

@@ -184,7 +184,8 @@ fn an_assistant_can_be_set_up_before_any_agent_runs() {
     let prompt = json!({"jsonrpc": "2.0", "id": 2, "method": "prompts/get", "params": {"name": "analyze_traffic", "arguments": {}}});
     assert!(stdio.ask(&prompt)["result"]["messages"][0]["content"]["text"].as_str().unwrap().contains("15 minutes"));
     assert!(stdio.ask(&list(3, 1)).to_string().contains("no agent at http://127.0.0.1:9"));
-    let resource = json!({"jsonrpc": "2.0", "id": 4, "method": "resources/read", "params": {"uri": "tapwire://status"}});
+    let resource =
+        json!({"jsonrpc": "2.0", "id": 4, "method": "resources/read", "params": {"uri": "tapwire://status"}});
     assert!(stdio.ask(&resource)["error"]["message"].as_str().unwrap().contains("no agent at"));
     // Nonsense on the line is answered or ignored, never the end.
     writeln!(stdio.input.as_mut().unwrap(), "this is not JSON").unwrap();

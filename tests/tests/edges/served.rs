@@ -163,8 +163,12 @@ pub fn call(start: Time, number: u32) -> Record {
     let at = |micros: u64| Time(start.0 + (u64::from(number) * 10_000 + micros) * 1000);
     let (path, status, answer) = match number {
         number if number % 10 == 0 => (format!("/missing/{number}"), 404, "not found".to_owned()),
-        number if number % 100 == 1 => (format!("/broken/{number}"), 500, "{\"error\": \"out of \\u001b luck\"}".to_owned()),
-        2 | 1002 | 2002 | 2202 => ("/large".to_owned(), 200, (0..4000).map(|i| format!("{{\"line\": {i}}}\n")).collect()),
+        number if number % 100 == 1 => {
+            (format!("/broken/{number}"), 500, "{\"error\": \"out of \\u001b luck\"}".to_owned())
+        }
+        2 | 1002 | 2002 | 2202 => {
+            ("/large".to_owned(), 200, (0..4000).map(|i| format!("{{\"line\": {i}}}\n")).collect())
+        }
         number => (format!("/item/{number}?token=hush&n={number}"), 200, format!("item {number}")),
     };
     let headers = |pairs: &[(&str, &str)]| {
@@ -191,8 +195,20 @@ pub fn call(start: Time, number: u32) -> Record {
         open: false,
         protocol,
         stream_id: None,
-        request: Some(message(at(0), at(100), Head::HttpRequest(request), &[("Host", "shop"), ("Authorization", "Bearer hush")], sent)),
-        response: Some(message(at(500), at(500 + u64::from(number % 50) * 100), Head::HttpResponse(response), &[("Content-Type", "text/plain")], &answer)),
+        request: Some(message(
+            at(0),
+            at(100),
+            Head::HttpRequest(request),
+            &[("Host", "shop"), ("Authorization", "Bearer hush")],
+            sent,
+        )),
+        response: Some(message(
+            at(500),
+            at(500 + u64::from(number % 50) * 100),
+            Head::HttpResponse(response),
+            &[("Content-Type", "text/plain")],
+            &answer,
+        )),
         incomplete: Incomplete::default(),
         findings: Vec::new(),
     };

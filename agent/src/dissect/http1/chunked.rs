@@ -6,7 +6,11 @@ use super::{
     body::{take, use_up},
     head,
 };
-use crate::dissect::{Headers, Malformed, input::Input};
+use crate::dissect::{
+    Headers, Malformed,
+    conversation::{INPUT_LIMIT, TOO_LONG},
+    input::Input,
+};
 
 /// A chunk's size and extensions. Nobody uses more than a signature (AWS: about 90 bytes); Go stops at 4 KiB.
 const LINE_LIMIT: usize = 4 << 10;
@@ -76,6 +80,7 @@ impl Chunked {
                                 *scanned = at;
                                 return Ok(None);
                             }
+                            Ok(end) if end > INPUT_LIMIT => return Err(Malformed(TOO_LONG)),
                             Ok(end) => {
                                 *trailers = head::trailers(&bytes[..end], findings)?;
                                 input.consume(end);

@@ -2,8 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{request, response};
-use crate::dissect::{Body, Exchange, Field, Headers, Kind, Message, Value, text};
+use crate::dissect::{Body, Exchange, Field, Head, Headers, HttpRequest, HttpResponse, Kind, Message, Value, text};
 
 pub(super) const FIELDS: &[Field] = &[
     Field { name: "method", kind: Kind::Text, json: true, doc: "Request method, as sent", get: method },
@@ -89,6 +88,20 @@ pub(super) const FIELDS: &[Field] = &[
         get: |exchange| of_response(exchange, |message| Value::Text(text(&message.body.kept))),
     },
 ];
+
+fn request(exchange: &Exchange) -> Option<(&Message, &HttpRequest)> {
+    match exchange.request.as_ref()? {
+        message @ Message { head: Head::HttpRequest(head), .. } => Some((message, head)),
+        Message { head: Head::HttpResponse(_), .. } => None,
+    }
+}
+
+fn response(exchange: &Exchange) -> Option<(&Message, &HttpResponse)> {
+    match exchange.response.as_ref()? {
+        message @ Message { head: Head::HttpResponse(head), .. } => Some((message, head)),
+        Message { head: Head::HttpRequest(_), .. } => None,
+    }
+}
 
 /// A half that was not seen is looked for and not known.
 fn of_request<'a>(exchange: &'a Exchange, get: impl FnOnce(&'a Message) -> Value<'a>) -> Value<'a> {

@@ -68,11 +68,6 @@ impl Facts {
         }
     }
 
-    /// A header says where the body ends.
-    pub(super) fn frames(&self) -> bool {
-        self.length != Length::Absent || self.transfer != Transfer::Absent
-    }
-
     /// Section 7: transfer-coding names are case-insensitive, chunked comes last and only once.
     fn transfer_encoding(&mut self, value: &[u8]) {
         for coding in value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|coding| !coding.is_empty()) {

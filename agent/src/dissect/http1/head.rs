@@ -8,7 +8,8 @@ use memchr::memchr;
 
 use super::{framing::Facts, start};
 use crate::dissect::{
-    Direction, Head, Headers, HttpRequest, HttpResponse, Malformed, Match, conversation::INPUT_LIMIT,
+    Direction, Head, Headers, HttpRequest, HttpResponse, Malformed, Match,
+    conversation::{INPUT_LIMIT, TOO_LONG},
 };
 
 /// More headers than Apache (100) and nginx (no limit but 32 KiB) take in practice.
@@ -21,6 +22,8 @@ pub(super) struct Scan {
     scanned: usize,
     /// The start line is complete and plausible.
     started: bool,
+    /// Its first byte, or a blank line before it, began a turn.
+    pub(super) turn: bool,
 }
 
 #[derive(Debug)]
@@ -38,7 +41,7 @@ pub(super) fn parse(role: Direction, bytes: &[u8], scan: &mut Scan) -> Result<Op
     if scan.scanned == 0
         && let Some(parsed) = strict(role, bytes)
     {
-        return if parsed.size > INPUT_LIMIT { Err(Malformed("input_limit")) } else { Ok(Some(parsed)) };
+        return if parsed.size > INPUT_LIMIT { Err(Malformed(TOO_LONG)) } else { Ok(Some(parsed)) };
     }
     if !scan.started {
         match start::probe(role, bytes) {
@@ -52,7 +55,7 @@ pub(super) fn parse(role: Direction, bytes: &[u8], scan: &mut Scan) -> Result<Op
             scan.scanned = scanned;
             Ok(None)
         }
-        Ok(size) if size > INPUT_LIMIT => Err(Malformed("input_limit")),
+        Ok(size) if size > INPUT_LIMIT => Err(Malformed(TOO_LONG)),
         Ok(size) => {
             let head = &bytes[..size];
             strict(role, head).map_or_else(|| lenient(role, head), Ok).map(Some)
@@ -84,8 +87,9 @@ fn strict(role: Direction, bytes: &[u8]) -> Option<Parsed> {
             let Ok(httparse::Status::Complete(size)) = request.parse_with_uninit_headers(bytes, &mut slots) else {
                 return None;
             };
+            let method = request.method.filter(|method| method.len() <= start::LONGEST_METHOD)?;
             let head = Head::HttpRequest(HttpRequest {
-                method: start::method(request.method?.as_bytes()),
+                method: start::method(method.as_bytes()),
                 target: request.path?.as_bytes().to_vec(),
                 version: version(request.version?),
             });
@@ -137,27 +141,31 @@ fn lenient(role: Direction, head: &[u8]) -> Result<Parsed, Malformed> {
         }
     };
     let mut findings = Vec::new();
-    let fields = lines(rest, &mut findings)?;
+    let (fields, doubtful) = lines(rest, &mut findings)?;
     let (headers, mut facts) = collect(fields.iter().map(|(name, value)| (*name, value.as_slice())));
-    // A reader that drops such a line, or takes it as it is, sees another end of the message.
-    facts.doubtful |= facts.frames() && findings.iter().any(|finding| *finding != "control_characters");
+    facts.doubtful = doubtful;
     Ok(Parsed { size: head.len(), head: start, headers, facts, findings })
 }
 
 /// The fields of a trailer section, up to and with its empty line.
 pub(super) fn trailers(section: &[u8], findings: &mut Vec<&'static str>) -> Result<Headers, Malformed> {
-    let fields = lines(section, findings)?;
+    let (fields, _) = lines(section, findings)?;
     Ok(collect(fields.iter().map(|(name, value)| (*name, value.as_slice()))).0)
 }
 
-/// Names and values up to the empty line.
-fn lines<'a>(section: &'a [u8], findings: &mut Vec<&'static str>) -> Result<Vec<(&'a [u8], Vec<u8>)>, Malformed> {
-    let mut found = |finding| {
+type Fields<'a> = Vec<(&'a [u8], Vec<u8>)>;
+
+/// Names and values up to the empty line, and whether a line that says where the body ends is one that readers take
+/// differently: who drops it, or takes it as it is, sees another end of the message.
+fn lines<'a>(section: &'a [u8], findings: &mut Vec<&'static str>) -> Result<(Fields<'a>, bool), Malformed> {
+    let mut doubtful = false;
+    let mut found = |finding, line: &[u8]| {
+        doubtful |= names_framing(line);
         if !findings.contains(&finding) {
             findings.push(finding);
         }
     };
-    let mut fields: Vec<(&[u8], Vec<u8>)> = Vec::new();
+    let mut fields: Fields<'_> = Vec::new();
     let mut rest = section;
     while let Some((line, after)) = line(rest) {
         rest = after;
@@ -167,16 +175,17 @@ fn lines<'a>(section: &'a [u8], findings: &mut Vec<&'static str>) -> Result<Vec<
         if line.contains(&0) {
             return Err(Malformed("header"));
         }
-        if line.iter().any(|&byte| byte == b'\r') {
+        if line.contains(&b'\r') {
             // RFC 9112 section 2.2: a CR alone is invalid, or a space.
-            found("bare_cr");
+            found("bare_cr", line);
         } else if line.iter().any(|&byte| byte < b' ' && byte != b'\t' || byte == 0x7f) {
-            found("control_characters");
+            found("control_characters", line);
         }
         if let [b' ' | b'\t', ..] = line {
             // RFC 9112 section 5.2: a folded line goes on with a space.
-            found("folded_header");
-            let (_, value) = fields.last_mut().ok_or(Malformed("header"))?;
+            let (name, value) = fields.last_mut().ok_or(Malformed("header"))?;
+            found("folded_header", *name);
+            found("folded_header", line);
             if !value.is_empty() {
                 value.push(b' ');
             }
@@ -187,20 +196,26 @@ fn lines<'a>(section: &'a [u8], findings: &mut Vec<&'static str>) -> Result<Vec<
         let name = line[..colon].trim_ascii_end();
         if name.len() < colon {
             // RFC 9112 section 5.1: no space may stand there, because readers have differed over it.
-            found("space_before_colon");
+            found("space_before_colon", name);
         }
         if name.is_empty() || name.iter().any(|&byte| byte <= b' ') {
             return Err(Malformed("header"));
         }
         if !name.iter().all(|&byte| start::is_token(byte)) {
-            found("header_name");
+            found("header_name", name);
         }
         if fields.len() == HEADERS {
             return Err(Malformed("too_many_headers"));
         }
         fields.push((name, line[colon + 1..].trim_ascii().to_vec()));
     }
-    Ok(fields)
+    Ok((fields, doubtful))
+}
+
+/// Whether the name of a header that frames the body stands anywhere in it.
+fn names_framing(text: &[u8]) -> bool {
+    let text = text.to_ascii_lowercase();
+    [&b"content-length"[..], b"transfer-encoding"].iter().any(|name| memchr::memmem::find(&text, name).is_some())
 }
 
 fn line(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -253,6 +268,22 @@ mod tests {
     }
 
     #[test]
+    fn only_a_line_that_frames_the_body_makes_its_end_doubtful() {
+        for (headers, doubtful) in [
+            ("A: b\r\n c\r\nContent-Length: 3\r\n", false),
+            ("A : b\r\nContent-Length: 3\r\n", false),
+            ("Content-Length : 3\r\n", true),
+            ("Content-Length:\r\n 3\r\n", true),
+            ("A: b\r\n Transfer-Encoding: chunked\r\n", true),
+            ("A: b\rContent-Length: 3\r\n", true),
+            ("Transfer-Encoding: \x0bchunked\r\n", true),
+        ] {
+            let parsed = request(&format!("POST / HTTP/1.1\r\n{headers}\r\n")).unwrap().unwrap();
+            assert_eq!(parsed.facts.doubtful, doubtful, "{headers:?}");
+        }
+    }
+
+    #[test]
     fn what_nobody_accepts_is_malformed() {
         for (text, why) in [
             ("GET / HTTP/1.1\r\nno colon\r\n\r\n", "header"),
@@ -266,7 +297,7 @@ mod tests {
         let many = format!("GET / HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(HEADERS + 1));
         assert_eq!(request(&many).err(), Some(Malformed("too_many_headers")));
         let long = format!("GET / HTTP/1.1\r\nA: {}\r\n\r\n", "b".repeat(INPUT_LIMIT));
-        assert_eq!(request(&long).err(), Some(Malformed("input_limit")));
+        assert_eq!(request(&long).err(), Some(Malformed(TOO_LONG)));
     }
 
     #[test]

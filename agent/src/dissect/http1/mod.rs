@@ -5,16 +5,18 @@ mod body;
 mod chunked;
 mod decode;
 mod fields;
+mod finish;
 mod framing;
 mod head;
 mod start;
 
 use body::Reading;
+use finish::settle;
 use framing::{Asked, Framing};
 use head::{Parsed, Scan};
 
 use super::{
-    Body, Direction, Dissector, Exchange, Head, Headers, Malformed, Match, Message, Missing, Protocol, Settings,
+    Body, Direction, Dissector, Head, Headers, Malformed, Match, Message, Missing, Protocol, Settings,
     input::{Input, Unread},
     output::Output,
     pairing::{Half, Handle},
@@ -66,6 +68,9 @@ impl Http1 {
     /// Reads one head, if it is whole. Whether there may be more to read.
     fn head(&mut self, from: Direction, input: &mut Input<'_>, out: &mut Output) -> Result<bool, Malformed> {
         let turn = input.begins_turn();
+        if let State::Head(scan) = &mut self.states[from as usize] {
+            scan.turn |= turn;
+        }
         // RFC 9112 section 2.2: empty lines before a request are ignored. Servers are known to send them as well.
         input.consume(input.bytes().len() - start::skip_blank(input.bytes()).len());
         let State::Head(scan) = &mut self.states[from as usize] else {
@@ -77,7 +82,7 @@ impl Http1 {
         let Some(parsed) = head::parse(from, input.bytes(), scan)? else {
             return Ok(false);
         };
-        *scan = Scan::default();
+        let turn = std::mem::take(scan).turn;
         let Parsed { size, head, headers, facts, findings } = parsed;
         let (started, ended) = (input.time_at(0), input.time_at(size - 1));
         input.consume(size);
@@ -120,7 +125,7 @@ impl Http1 {
         }
         if connect {
             // RFC 9110 section 9.3.6: a CONNECT request has no content.
-            self.finish(out, handle, Half::Request, Some(0));
+            self.bodiless(out, handle, Half::Request, Some(0));
             self.states[Direction::ToServer as usize] = State::Waiting;
             return Ok(false);
         }
@@ -167,7 +172,7 @@ impl Http1 {
         // RFC 9110 sections 7.8 and 9.3.6.
         if status == 101 || asked == Asked::Connect && (200..=299).contains(&status) {
             out.finding(handle, "upgraded");
-            self.finish(out, handle, Half::Response, Some(0));
+            self.bodiless(out, handle, Half::Response, Some(0));
             self.cut(Direction::ToServer, "cut_short", out);
             out.end_answers();
             out.leave(Reason::Upgraded);
@@ -208,13 +213,13 @@ impl Http1 {
         let half = half(from);
         if let Framing::Unclear(why) = framing {
             out.finding(handle, why);
-            self.finish(out, handle, half, None);
+            self.bodiless(out, handle, half, None);
             return Err(Malformed(why));
         }
         let coded = facts.content_coded || facts.transfer_coded;
         let room = if coded { self.max_body.saturating_add(CODED_SLACK) } else { self.max_body };
         let Some(mut reading) = Reading::new(handle, framing, input.position(), room) else {
-            self.finish(out, handle, half, Some(0));
+            self.bodiless(out, handle, half, Some(0));
             return Ok(true);
         };
         (reading.coded, reading.recoded, reading.unsure) = (coded, facts.transfer_coded, unsure);
@@ -290,10 +295,13 @@ impl Http1 {
             return;
         };
         let (handle, half) = (reading.handle, half(from));
-        if reading.coded {
-            self.decode_body(handle, half, size, out);
+        if let Some(message) = out.message(handle, half) {
+            let finding = settle(message, size, &reading, self.max_body);
+            if let Some(finding) = finding {
+                out.finding(handle, finding);
+            }
         }
-        self.finish(out, handle, half, size.filter(|_| !reading.recoded));
+        out.close(handle, half);
     }
 
     /// The body that is being read ends here, and its size is not known.
@@ -311,49 +319,10 @@ impl Http1 {
         out.lose(Direction::ToClient, Reason::MidStream);
     }
 
-    fn decode_body(&self, handle: Handle, half: Half, size: Option<u64>, out: &mut Output) {
-        let Some(message) = out.message(handle, half) else {
-            return;
-        };
-        let raw = std::mem::take(&mut message.body.kept);
-        let raw_whole = size == Some(raw.len() as u64);
-        let named = |wanted: &'static [u8]| {
-            let values = message.headers.iter().filter(move |(name, _)| name.eq_ignore_ascii_case(wanted));
-            values.map(|(_, value)| value)
-        };
-        let names = named(b"content-encoding").chain(named(b"transfer-encoding"));
-        let finding = match decode::decode(names, &raw, raw_whole, self.max_body) {
-            Ok(Some(decoded)) => {
-                message.body.kept = decoded.bytes;
-                message.body.decoded = Some(decoded.name);
-                message.body.truncated = !decoded.whole;
-                decoded.damaged.then_some("content_encoding")
-            }
-            Ok(None) => {
-                message.body.kept = raw;
-                None
-            }
-            Err(why) => {
-                message.body.kept = raw;
-                Some(why)
-            }
-        };
-        if let Some(finding) = finding {
-            out.finding(handle, finding);
-        }
-    }
-
-    /// A half is complete, or will never be.
-    fn finish(&self, out: &mut Output, handle: Handle, half: Half, size: Option<u64>) {
+    /// A half without a body to read: it has none, or where it ends is not known.
+    fn bodiless(&self, out: &mut Output, handle: Handle, half: Half, size: Option<u64>) {
         if let Some(Message { body, .. }) = out.message(handle, half) {
-            body.size = size;
-            if body.decoded.is_none() {
-                body.kept.truncate(self.max_body);
-                body.truncated |= size != Some(body.kept.len() as u64);
-            }
-            if body.truncated {
-                end_on_character(&mut body.kept);
-            }
+            (body.size, body.truncated) = (size, size.is_none());
         }
         out.close(handle, half);
     }
@@ -450,10 +419,14 @@ impl Dissector for Http1 {
     }
 
     fn end(&mut self, from: Direction, input: &mut Input<'_>, how: Ending, out: &mut Output) {
-        if let State::Body(reading) = &self.states[from as usize] {
-            if let Some(message) = out.message(reading.handle, half(from)) {
-                message.ended = input.last_time();
+        if let State::Body(reading) = &mut self.states[from as usize] {
+            // What might have been the next message's start is the body's: nothing more comes to tell.
+            (reading.unsure, reading.declined) = (false, false);
+            if let Err(Malformed(why)) = self.decode(from, input, out) {
+                self.cut(from, why, out);
             }
+        }
+        if let State::Body(reading) = &self.states[from as usize] {
             match reading.ended(input.position()).filter(|_| how == Ending::Fin) {
                 // RFC 9112 section 6.3, rule 8: a reset tells nothing of the size.
                 Some(size) => self.close(from, Some(size), out),
@@ -481,29 +454,4 @@ fn may_be_interim(unread: Unread) -> bool {
         return unread.front[9] == b'1';
     }
     !unread.whole && unread.bytes < INTERIM && matches!(unread.last, b'\n' | 0)
-}
-
-/// A cut never splits a UTF-8 character.
-fn end_on_character(kept: &mut Vec<u8>) {
-    if let Err(error) = std::str::from_utf8(kept)
-        && error.error_len().is_none()
-    {
-        kept.truncate(error.valid_up_to());
-    }
-}
-
-/// The head of an exchange's request, for the fields.
-fn request(exchange: &Exchange) -> Option<(&Message, &super::HttpRequest)> {
-    match exchange.request.as_ref()? {
-        message @ Message { head: Head::HttpRequest(head), .. } => Some((message, head)),
-        Message { head: Head::HttpResponse(_), .. } => None,
-    }
-}
-
-/// The head of an exchange's response, for the fields.
-fn response(exchange: &Exchange) -> Option<(&Message, &super::HttpResponse)> {
-    match exchange.response.as_ref()? {
-        message @ Message { head: Head::HttpResponse(head), .. } => Some((message, head)),
-        Message { head: Head::HttpRequest(_), .. } => None,
-    }
 }

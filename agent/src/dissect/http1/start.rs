@@ -7,7 +7,7 @@ use memchr::{memchr, memrchr};
 use crate::dissect::{Direction, Match};
 
 /// Longest method that is taken for one: registered ones have at most 17 letters (UPDATEREDIRECTREF).
-const LONGEST_METHOD: usize = 32;
+pub(super) const LONGEST_METHOD: usize = 32;
 
 /// Whether `bytes` begin with a start line of HTTP/1.0 or 1.1. Sure only when the line is complete, so that the answer
 /// does not depend on where segments are cut.

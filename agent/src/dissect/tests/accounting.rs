@@ -60,6 +60,18 @@ proptest! {
                 prop_assert!(message.started <= message.ended);
             }
         }
+        // It makes no difference how the bytes are cut into chunks.
+        let mut bytewise = Vec::new();
+        for (millis, step) in &steps {
+            match step {
+                Step::Client(bytes) => bytewise.extend(bytes.chunks(1).map(|byte| (*millis, client(byte)))),
+                Step::Server(bytes) => bytewise.extend(bytes.chunks(1).map(|byte| (*millis, server(byte)))),
+                other => bytewise.push((*millis, other.clone())),
+            }
+        }
+        let cut = run_with(&bytewise, mid_stream, max_body);
+        prop_assert_eq!(format!("{:#?}", run.exchanges), format!("{:#?}", cut.exchanges));
+        prop_assert_eq!(run.counters.lost, cut.counters.lost);
         let mut numbers: Vec<_> = run.exchanges.iter().map(|exchange| exchange.number).collect();
         numbers.sort_unstable();
         numbers.dedup();

@@ -34,7 +34,7 @@ fn a_client_hello_is_encrypted_and_named() {
 #[test]
 fn tls_under_way_is_encrypted() {
     let records = [23, 3, 3, 0, 3, 1, 2, 3];
-    let (reason, _) = undecoded(&[client([1, 2, 3]), server(records), client(records)], true);
+    let (reason, _) = undecoded(&[client([1, 2, 3]), server(records), client([9]), server(records)], true);
     assert_eq!(reason, Reason::Encrypted);
 }
 

@@ -120,10 +120,44 @@ fn a_gap_in_a_head_loses_that_half() {
 }
 
 #[test]
+fn a_gap_that_is_known_late_explains_the_answer_before_it() {
+    let run = run(&[
+        get("/1"),
+        ok("1"),
+        ok("2"),
+        Step::Gap(ToServer, 50, Reason::NotCaptured),
+        get("/3"),
+        ok("3"),
+        get("/4"),
+        ok("4"),
+    ]);
+    // The segment behind the gap may be the middle of what was lost: the call after it is read again.
+    assert_eq!(brief(&run.exchanges), ["GET /1 0 200 1", "? ? ? 200 1", "? ? ? 200 1", "GET /4 0 200 1"]);
+}
+
+#[test]
+fn segments_handed_on_late_are_no_pipelining() {
+    // What came behind a hole is handed on when the hole is given up: with its own time, after the next request.
+    let head = "HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n0123456789";
+    let steps = [
+        (1, get("/1")),
+        (2, server(head)),
+        (5, get("/2")),
+        (3, Step::Gap(ToClient, 5, Reason::NotCaptured)),
+        (4, server("abcde")),
+        (6, ok("two")),
+        (7, get("/3")),
+        (8, ok("three")),
+    ];
+    let run = run_with(&steps, false, MAX_BODY);
+    assert_eq!(brief(&run.exchanges), ["GET /1 0 200 20", "GET /2 0 200 3", "GET /3 0 200 5"]);
+}
+
+#[test]
 fn with_two_outstanding_a_lost_answer_is_nobodys() {
     let two = "GET /1 HTTP/1.1\r\n\r\nGET /2 HTTP/1.1\r\n\r\n";
     let run = run(&[client(two), Step::Gap(ToClient, 50, Reason::RingFull), ok("one or two"), get("/3"), ok("three")]);
-    assert_eq!(brief(&run.exchanges), ["GET /1 0 ? ?", "GET /2 0 ? ?:pipelined", "GET /3 0 200 5"]);
+    assert_eq!(brief(&run.exchanges), ["GET /1 0 ? ?", "GET /2 0 ? ?", "GET /3 0 200 5"]);
     assert!(run.exchanges[..2].iter().all(|exchange| exchange.incomplete.lost.total() == 50));
 }
 

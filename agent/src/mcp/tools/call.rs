@@ -1,7 +1,6 @@
 //! `get_api_call`: one call whole, its bodies in parts when they are larger than an answer.
 
-use rmcp::{handler::server::common::schema_for_input, model::JsonObject};
-use schemars::JsonSchema;
+use rmcp::model::JsonObject;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -24,7 +23,20 @@ pub(super) static TOOL: Definition = Definition {
         missing of it and why. Use it with an id of list_api_calls to see why a request failed or what it carried. \
         Secrets read [redacted …]; equal ones show the same digest. Bodies that are larger than one answer come in \
         parts: when next_cursor is set, call again with the same id and that cursor for the next part.",
-    input: || schema_for_input::<Arguments>().unwrap_or_default(),
+    input: || {
+        schema::input(
+            json!({
+                "id": schema::text("The id of a call, as list_api_calls shows it"),
+                "node_id": schema::text("The node that holds it; this one when absent"),
+                "include_payload": schema::flag("Bodies too (default true)"),
+                "include_l4": schema::flag("Also the connection below: addresses, views, join key (default false)"),
+                "include_pcap": schema::flag("Not available: packets are not kept"),
+                "max_payload_size": schema::number("Most bytes of each body in one answer (default 65536)"),
+                "cursor": schema::text("next_cursor of the answer before: the next part of the bodies"),
+            }),
+            &["id"],
+        )
+    },
     output: || {
         schema::output(
             json!({
@@ -45,32 +57,20 @@ const PAYLOAD_MAX: u64 = 16 << 20;
 /// Bounds of header texts and lists, when they alone exceed an answer.
 const CUTS: [(usize, usize); 4] = [(2048, 100), (512, 64), (128, 32), (64, 16)];
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Arguments {
-    /// The id of a call, as list_api_calls shows it
     #[serde(deserialize_with = "arguments::word")]
-    #[schemars(with = "String")]
     id: String,
-    /// The node that holds it; this one when absent
     node_id: Option<String>,
-    /// Bodies too (default true)
     #[serde(default, deserialize_with = "arguments::flag")]
-    #[schemars(with = "Option<bool>")]
     include_payload: Option<bool>,
-    /// Also the connection below: its id, addresses, views (default false)
     #[serde(default, deserialize_with = "arguments::flag")]
-    #[schemars(with = "Option<bool>")]
     include_l4: Option<bool>,
-    /// Not available: packets are not kept
     #[serde(default, deserialize_with = "arguments::flag")]
-    #[schemars(with = "Option<bool>")]
     include_pcap: Option<bool>,
-    /// Most bytes of each body (default 65536)
     #[serde(default, deserialize_with = "arguments::number")]
-    #[schemars(with = "Option<u64>")]
     max_payload_size: Option<u64>,
-    /// next_cursor of the answer before: the next part of the bodies
     cursor: Option<String>,
 }
 
@@ -81,14 +81,21 @@ fn run(app: &App, arguments: JsonObject) -> Result<Answer, String> {
         return Err("include_pcap is not available: this agent keeps no packets; ask without it".to_owned());
     }
     if let Some(node) = node_id.filter(|node| !node.is_empty() && *node != app.node) {
-        return Err(format!("this agent is node {:?} and can't answer for {node:?}: ask that node's agent, or leave node_id out", app.node));
+        return Err(format!(
+            "this agent is node {:?} and can't answer for {node:?}: ask that node's agent, or leave node_id out",
+            app.node
+        ));
     }
     let payload = max_payload_size.unwrap_or(PAYLOAD_DEFAULT);
     if payload > PAYLOAD_MAX {
-        return Err(format!("max_payload_size must be at most {PAYLOAD_MAX}; larger bodies come in parts, by next_cursor"));
+        return Err(format!(
+            "max_payload_size must be at most {PAYLOAD_MAX}; larger bodies come in parts, by next_cursor"
+        ));
     }
     let start = match cursor.as_deref().map(str::trim).filter(|cursor| !cursor.is_empty()) {
-        Some(cursor) => Some(Offsets::parse(cursor).ok_or("invalid cursor: use next_cursor of the last answer unchanged")?),
+        Some(cursor) => {
+            Some(Offsets::parse(cursor).ok_or("invalid cursor: use next_cursor of the last answer unchanged")?)
+        }
         None => None,
     };
     let snapshot = app.store.snapshot();
@@ -162,7 +169,10 @@ fn answer(mut record: Value, l4: Option<Value>, start: Option<Offsets>, payload:
         let mut notes = notes.to_vec();
         if !cut.is_empty() {
             let how = if more { "cursor" } else { "a larger max_payload_size" };
-            notes.push(format!("bodies are cut here ({}): call get_api_call again with the same id and {how} for more", cut.join("; ")));
+            notes.push(format!(
+                "bodies are cut here ({}): call get_api_call again with the same id and {how} for more",
+                cut.join("; ")
+            ));
         }
         let mut text = text::outline(&record);
         if let Some(l4) = &l4 {
@@ -173,7 +183,8 @@ fn answer(mut record: Value, l4: Option<Value>, start: Option<Offsets>, payload:
             text.push_str(&format!("next part: cursor \"{next}\"\n"));
         }
         text.push_str(&text::coverage(&coverage.to_json()));
-        let mut structured = json!({"call": record, "next_cursor": next, "coverage": coverage.to_json(), "notes": notes});
+        let mut structured =
+            json!({"call": record, "next_cursor": next, "coverage": coverage.to_json(), "notes": notes});
         if let Some(l4) = &l4 {
             structured["l4"] = l4.clone();
         }
@@ -194,7 +205,8 @@ fn answer(mut record: Value, l4: Option<Value>, start: Option<Offsets>, payload:
     let half = base + BUDGET.saturating_sub(base) / 2;
     let request = largest(payload.min(BUDGET), |request| fits(Offsets { request, response: 0 }, half));
     let response = largest(payload.min(BUDGET), |response| fits(Offsets { request, response }, BUDGET));
-    let request = largest(payload.min(BUDGET), |more| more <= request || fits(Offsets { request: more, response }, BUDGET));
+    let request =
+        largest(payload.min(BUDGET), |more| more <= request || fits(Offsets { request: more, response }, BUDGET));
     compose(&record, Offsets { request, response }, &notes)
 }
 

@@ -1,7 +1,6 @@
 //! `list_api_calls`: the calls that match a filter, newest first, as many as one answer holds.
 
-use rmcp::{handler::server::common::schema_for_input, model::JsonObject};
-use schemars::JsonSchema;
+use rmcp::model::JsonObject;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -30,7 +29,21 @@ pub(super) static TOOL: Definition = Definition {
         Returns compact calls with their id; format full adds headers, raw also bodies. get_api_call shows one call \
         whole. When next_cursor is set there is more: call again with the same arguments and that cursor. \
         group_by gives counts and latencies by field instead, like get_api_stats.",
-    input: || schema_for_input::<Arguments>().unwrap_or_default(),
+    input: || {
+        schema::input(
+            json!({
+                "kfl": schema::text("Filter, e.g. http && status_code >= 500. All calls when absent"),
+                "limit": schema::number("Most calls to return, 1 to 1000 (default 100); fewer come when the answer would exceed 24 KiB"),
+                "format": json!({"type": "string", "enum": ["compact", "full", "raw"],
+                    "description": "compact (default); full: records with headers; raw: also with bodies"}),
+                "group_by": schema::text("Fields with commas between them, e.g. dst.name,status_code: groups instead of calls"),
+                "start": schema::number("Milliseconds since 1970, inclusive"),
+                "end": schema::number("Milliseconds since 1970, exclusive"),
+                "cursor": schema::text("next_cursor of the answer before, with the same other arguments"),
+            }),
+            &[],
+        )
+    },
     output: || {
         schema::output(
             json!({
@@ -53,7 +66,7 @@ const CUTS: [(usize, usize); 5] = [(4096, 200), (2048, 100), (1024, 64), (256, 3
 /// Kept free for what is only known at the end: the cursor, the notes about cuts.
 const TAIL: usize = 512;
 
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Format {
     /// One line each
@@ -65,32 +78,20 @@ enum Format {
     Raw,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Arguments {
-    /// KFL (CEL) filter, e.g. http && status_code >= 500. All calls when absent
     kfl: Option<String>,
-    /// Most calls to return, 1 to 1000 (default 100); fewer come when the answer would exceed 24 KiB
     #[serde(default, deserialize_with = "arguments::number")]
-    #[schemars(with = "Option<u64>")]
     limit: Option<u64>,
-    /// compact (default), full: with headers, raw: with headers and bodies
     #[serde(default)]
-    #[schemars(with = "Option<Format>")]
     format: Option<Format>,
-    /// Fields with commas between them, e.g. dst.name,status_code: returns groups instead of calls
     #[serde(default, deserialize_with = "arguments::names")]
-    #[schemars(with = "Option<String>")]
     group_by: Vec<String>,
-    /// Milliseconds since 1970, inclusive
     #[serde(default, deserialize_with = "arguments::number")]
-    #[schemars(with = "Option<u64>")]
     start: Option<u64>,
-    /// Milliseconds since 1970, exclusive
     #[serde(default, deserialize_with = "arguments::number")]
-    #[schemars(with = "Option<u64>")]
     end: Option<u64>,
-    /// next_cursor of the answer before, with the same other arguments
     cursor: Option<String>,
 }
 
@@ -124,7 +125,8 @@ fn grouped(
     limit: usize,
     notes: Vec<String>,
 ) -> Result<Answer, String> {
-    let mut stats = query::stats(snapshot, question, group_by, limit.min(200)).map_err(|error| format!("wrong group_by: {error}"))?;
+    let mut stats = query::stats(snapshot, question, group_by, limit.min(200))
+        .map_err(|error| format!("wrong group_by: {error}"))?;
     stats.notes.extend(notes);
     let total = stats.total.count;
     let mut answer = stats::answer(stats, group_by);

@@ -35,8 +35,11 @@ static TOOLS: [&Definition; 4] = [&calls::TOOL, &call::TOOL, &stats::TOOL, &stat
 impl Definition {
     pub(crate) fn tool(&self) -> Tool {
         // All of them only look at what was captured: nothing outside changes, nothing outside is asked.
-        let annotations =
-            ToolAnnotations::with_title(self.title).read_only(true).destructive(false).idempotent(true).open_world(false);
+        let annotations = ToolAnnotations::with_title(self.title)
+            .read_only(true)
+            .destructive(false)
+            .idempotent(true)
+            .open_world(false);
         Tool::new(self.name, self.description, (self.input)())
             .with_title(self.title)
             .with_raw_output_schema((self.output)())

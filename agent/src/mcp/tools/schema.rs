@@ -1,10 +1,33 @@
-//! What the tools' output schemas share. Written by hand where the value is: a record has the fields of its protocol,
-//! so its schema names what is always there and leaves the rest open.
+//! The tools' schemas. Written by hand: an assistant pays for each word, and some know only plain types, so arguments
+//! are text, whole numbers, flags and choices, all of them told apart by a description. A record has the fields of its
+//! protocol, so its schema names what is always there and leaves the rest open.
 
 use std::sync::Arc;
 
 use rmcp::model::JsonObject;
 use serde_json::{Value, json};
+
+/// A tool's arguments; unknown ones are refused.
+pub(super) fn input(properties: Value, required: &[&str]) -> Arc<JsonObject> {
+    let mut root = JsonObject::new();
+    root.insert("type".to_owned(), "object".into());
+    root.insert("properties".to_owned(), properties);
+    root.insert("required".to_owned(), json!(required));
+    root.insert("additionalProperties".to_owned(), false.into());
+    Arc::new(root)
+}
+
+pub(super) fn text(description: &str) -> Value {
+    json!({"type": "string", "description": description})
+}
+
+pub(super) fn number(description: &str) -> Value {
+    json!({"type": "integer", "minimum": 0, "description": description})
+}
+
+pub(super) fn flag(description: &str) -> Value {
+    json!({"type": "boolean", "description": description})
+}
 
 /// The root of a tool's output: its own properties beside `coverage` and `notes`, which every answer has.
 pub(super) fn output(properties: Value, required: &[&str]) -> Arc<JsonObject> {
@@ -70,4 +93,45 @@ pub(super) fn call() -> Value {
         "properties": {"id": {"type": "string"}},
         "required": ["id"]
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::{
+        mcp::tools,
+        status,
+        store::Store,
+        web::{App, Token},
+    };
+
+    /// The names that a tool accepts are those that its schema shows.
+    #[test]
+    fn schemas_show_what_is_accepted() {
+        let directory = std::env::temp_dir().join(format!("tapwire-schemas-{}", std::process::id()));
+        let app = App {
+            store: Store::new(1 << 20).into(),
+            status: status::Shared::default().into(),
+            node: "n".to_owned(),
+            token: Token::load_or_create(&directory.join("token")).unwrap(),
+            allow_hosts: Vec::new(),
+        };
+        std::fs::remove_dir_all(directory).unwrap();
+        for tool in tools::all() {
+            let input = (tool.input)();
+            let shown: Vec<_> =
+                input["properties"].as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+            let wrong = json!({"no such": 1}).as_object().cloned().unwrap_or_default();
+            let refused = (tool.run)(&app, wrong).map(|_| ()).unwrap_err();
+            // "unknown argument `no such`, expected one of `a`, `b`"
+            let named: Vec<_> = refused.split('`').skip(3).step_by(2).collect();
+            assert_eq!(named, shown, "{}: {refused}", tool.name);
+            for (name, argument) in input["properties"].as_object().into_iter().flatten() {
+                assert!(argument["description"].as_str().is_some_and(|text| text.len() > 10), "{name}");
+                assert!(argument["type"] == "string" || argument["type"] == "integer" || argument["type"] == "boolean");
+            }
+            assert_eq!((tool.output)()["type"], Value::from("object"));
+        }
+    }
 }

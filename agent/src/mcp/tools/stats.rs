@@ -1,7 +1,6 @@
 //! `get_api_stats`: throughput, error share and latency percentiles.
 
-use rmcp::{handler::server::common::schema_for_input, model::JsonObject};
-use schemars::JsonSchema;
+use rmcp::model::JsonObject;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -23,7 +22,19 @@ pub(super) static TOOL: Definition = Definition {
         'what fails', 'what is slow'; then list_api_calls with a filter for the calls themselves. \
         group_by takes filter fields, such as path, method, status_code, dst.ip, dst.port, dst.pod.namespace or \
         protocol; the largest groups come first. Filter examples: http && status_code >= 500; path.startsWith(\"/api\").",
-    input: || schema_for_input::<Arguments>().unwrap_or_default(),
+    input: || {
+        schema::input(
+            json!({
+                "kfl": schema::text("Filter, e.g. http && method == \"GET\". All calls when absent"),
+                "ns": schema::text("Only calls from or to this namespace"),
+                "group_by": schema::text("Fields with commas between them, e.g. method,path. Total only when absent"),
+                "start": schema::number("Milliseconds since 1970, inclusive"),
+                "end": schema::number("Milliseconds since 1970, exclusive"),
+                "limit": schema::number("Most groups to return, 1 to 200 (default 50)"),
+            }),
+            &[],
+        )
+    },
     output: || {
         schema::output(
             json!({
@@ -40,28 +51,18 @@ pub(super) static TOOL: Definition = Definition {
 /// Groups of one answer, when they fit.
 const GROUPS_MAX: u64 = 200;
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Arguments {
-    /// KFL (CEL) filter, e.g. http && method == "GET" && status_code >= 400. All calls when absent
     kfl: Option<String>,
-    /// Only calls from or to this namespace
     ns: Option<String>,
-    /// Fields with commas between them, e.g. method,path. Total only when absent
     #[serde(default, deserialize_with = "arguments::names")]
-    #[schemars(with = "Option<String>")]
     group_by: Vec<String>,
-    /// Milliseconds since 1970, inclusive
     #[serde(default, deserialize_with = "arguments::number")]
-    #[schemars(with = "Option<u64>")]
     start: Option<u64>,
-    /// Milliseconds since 1970, exclusive
     #[serde(default, deserialize_with = "arguments::number")]
-    #[schemars(with = "Option<u64>")]
     end: Option<u64>,
-    /// Most groups to return, 1 to 200 (default 50)
     #[serde(default, deserialize_with = "arguments::number")]
-    #[schemars(with = "Option<u64>")]
     limit: Option<u64>,
 }
 
@@ -93,7 +94,10 @@ pub(super) fn answer(mut stats: Stats, group_by: &[String]) -> Answer {
             lines.push(format!("by {}:\n{}", group_by.join(", "), text::groups(group_by, &stats.groups)));
         }
         if stats.other_groups > 0 {
-            lines.push(format!("{} smaller groups are not shown: narrow kfl, or group by fewer fields", stats.other_groups));
+            lines.push(format!(
+                "{} smaller groups are not shown: narrow kfl, or group by fewer fields",
+                stats.other_groups
+            ));
         }
         lines.extend(stats.notes.iter().map(|note| format!("note: {note}")));
         lines.push(text::coverage(&stats.coverage.to_json()));

@@ -2,11 +2,7 @@
 
 use std::sync::Arc;
 
-use rmcp::{
-    handler::server::common::schema_for_input,
-    model::JsonObject,
-};
-use schemars::JsonSchema;
+use rmcp::model::JsonObject;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -27,7 +23,7 @@ pub(crate) static TOOL: Definition = Definition {
         seen, lost, skipped or not decoded (encrypted, unknown protocol), the largest such flows, the memory and the \
         time span that can be asked about, and whether secrets are redacted. Use it when an answer is empty or \
         incomplete, or before you say that something did not happen.",
-    input: || schema_for_input::<Arguments>().unwrap_or_default(),
+    input: || schema::input(json!({}), &[]),
     output,
     run,
 };
@@ -35,7 +31,7 @@ pub(crate) static TOOL: Definition = Definition {
 /// Text and list bounds, tried one after the other until the answer fits.
 const CUTS: [(usize, usize); 4] = [(1024, 64), (256, 20), (128, 8), (64, 3)];
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Arguments {}
 
