@@ -1,7 +1,9 @@
-//! The golden file beside each capture: its records and its coverage, redaction off. `TAPWIRE_BLESS=1` writes them anew;
-//! what changed is reviewed like code.
+//! The golden file beside each capture: what `tapwire read` prints of it, redaction off, and the coverage as its last
+//! line. `TAPWIRE_BLESS=1` writes them anew; what changed is reviewed like code.
 
-use tapwire_tests::{corpus, pipeline};
+use std::process::Command;
+
+use tapwire_tests::{corpus, live::tapwire};
 
 const FOLDERS: [&str; 4] = ["http", "http1", "made", "tcp"];
 
@@ -11,20 +13,23 @@ fn records_are_those_of_the_golden_files() {
     let mut wrong = Vec::new();
     let mut captures = 0;
     for path in FOLDERS.iter().flat_map(|folder| corpus::captures(folder)) {
-        let packets = corpus::packets(&path).unwrap_or_else(|error| panic!("{} {error}", corpus::name(&path)));
-        let outcome = pipeline::real(&packets);
-        let mut text: String = outcome.records.iter().map(|record| String::from_utf8_lossy(record) + "\n").collect();
-        text += &format!("coverage {}\n", outcome.coverage());
+        let output = Command::new(tapwire())
+            .args(["read", "--no-redact", "-o", "jsonl"])
+            .arg(&path)
+            .output()
+            .unwrap_or_else(|error| panic!("tapwire: {error}"));
+        let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
         let golden = path.with_extension("jsonl");
         captures += 1;
         if bless {
-            std::fs::write(&golden, &text).expect("the corpus is writable");
+            std::fs::write(&golden, &*text).expect("the corpus is writable");
         }
         let there = std::fs::read_to_string(&golden).unwrap_or_default();
-        if there != text {
+        if !output.status.success() || there != text {
             let at = there.lines().zip(text.lines()).take_while(|(there, here)| there == here).count();
             let (expected, found) = (there.lines().nth(at), text.lines().nth(at));
-            wrong.push(format!("{}, line {}:\n  expected {expected:?}\n  found    {found:?}", corpus::name(&path), at + 1));
+            let name = corpus::name(&path);
+            wrong.push(format!("{name}, line {}:\n  expected {expected:?}\n  found    {found:?}", at + 1));
         }
     }
     println!("{captures} captures");
