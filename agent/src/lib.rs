@@ -7,6 +7,9 @@
 //! A stage knows the types before it and nothing after it. `kernel` is seen by `capture` alone; `run` wires the stages
 //! of the agent together, `shard` is the byte path of one thread, `read` runs several of them over files.
 
+// Bytes from outside decide nothing by a panic; tests may.
+#![warn(clippy::unwrap_used)]
+
 // rustfmt sorts modules that stand together: blank lines keep the stages in order.
 
 pub mod coverage;

@@ -67,8 +67,7 @@ pub fn agent(args: &AgentArgs) -> Result<(), RunError> {
     let cgroup = kernel::cgroup2_root(args.cgroup.as_deref())?;
     let options = kernel::Options { cgroup, max_body: args.max_body.0, body_rate: args.body_rate.0 };
     let (kernel, ring) = kernel::load(&options, &listener)?;
-    let redactor =
-        if args.no_redact { None } else { Some(Redactor::from_environment(args.max_body.as_usize())?) };
+    let redactor = if args.no_redact { None } else { Some(Redactor::from_environment(args.max_body.as_usize())?) };
     let token = Token::load_or_create(&args.token_file).map_err(RunError::Token)?;
 
     let node = args.node_name.clone().unwrap_or_else(host_name);
@@ -237,4 +236,3 @@ fn epoch() -> u32 {
     // Keyed anew by the standard library in each process; 0 is for capture files.
     (RandomState::new().hash_one(std::process::id()) as u32).max(1)
 }
-

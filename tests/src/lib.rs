@@ -1,8 +1,8 @@
 //! The harness that every test shares.
 
 pub mod corpus;
-pub mod live;
 pub mod harness;
+pub mod live;
 pub mod made;
 pub mod pipeline;
 pub mod talk;

@@ -68,7 +68,9 @@ pub fn messages(path: &Path) -> Vec<Message> {
         }
         let name = attribute(line, "name").unwrap_or_default();
         // A value of several lines ends on another one; of the body only the size is asked for, which stands before it.
-        let Some(show) = attribute(line, "show").or_else(|| (name == "http.file_data").then(String::new)) else { continue };
+        let Some(show) = attribute(line, "show").or_else(|| (name == "http.file_data").then(String::new)) else {
+            continue;
+        };
         if !in_http {
             packet.entry(name).or_insert(show);
             continue;
@@ -122,7 +124,14 @@ fn attribute(line: &str, name: &str) -> Option<String> {
     let start = line.find(&format!(" {name}=\""))? + name.len() + 3;
     let value = line.get(start..)?;
     let value = &value[..value.find('"')?];
-    Some(value.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&apos;", "'").replace("&amp;", "&"))
+    Some(
+        value
+            .replace("&lt;", "<")
+            .replace("&gt;", ">")
+            .replace("&quot;", "\"")
+            .replace("&apos;", "'")
+            .replace("&amp;", "&"),
+    )
 }
 
 /// Payload bytes of one direction of all connections between two addresses.
@@ -135,7 +144,18 @@ pub struct Bytes {
 
 /// TCP payload by (source, destination), from tshark's reading of the headers.
 pub fn payload(path: &Path) -> HashMap<(String, String), Bytes> {
-    let fields = ["ip.src", "ipv6.src", "tcp.srcport", "ip.dst", "ipv6.dst", "tcp.dstport", "tcp.stream", "tcp.seq", "tcp.len", "tcp.flags.syn"];
+    let fields = [
+        "ip.src",
+        "ipv6.src",
+        "tcp.srcport",
+        "ip.dst",
+        "ipv6.dst",
+        "tcp.dstport",
+        "tcp.stream",
+        "tcp.seq",
+        "tcp.len",
+        "tcp.flags.syn",
+    ];
     let raw_numbers = "tcp.relative_sequence_numbers:FALSE";
     let mut arguments = vec!["-o", raw_numbers, "-T", "fields", "-Y", "tcp && !icmp && !icmpv6", "-E", "occurrence=f"];
     for field in fields {

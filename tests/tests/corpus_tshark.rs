@@ -106,7 +106,14 @@ fn ours(packets: &[Owned]) -> BTreeMap<(String, String), Vec<Ours>> {
             let ended = later(&began, record["elapsed_time"].as_u64().unwrap_or_default());
             let frame = [began, ended].iter().find_map(|time| frames.get(&(time.clone(), server.clone())));
             let line = format!("HTTP/? {}", record["status_code"]);
-            let message = Ours { frame: frame.copied().unwrap_or_default(), line, url: String::new(), host: None, body: body(response), call };
+            let message = Ours {
+                frame: frame.copied().unwrap_or_default(),
+                line,
+                url: String::new(),
+                host: None,
+                body: body(response),
+                call,
+            };
             messages.entry((server, client)).or_default().push(message);
         }
     }
@@ -115,7 +122,9 @@ fn ours(packets: &[Owned]) -> BTreeMap<(String, String), Vec<Ours>> {
 
 /// A printed time, so many microseconds later, within its day.
 fn later(time: &str, micros: u64) -> String {
-    let digits = |range: std::ops::Range<usize>| time.get(range).and_then(|digits| digits.parse::<u64>().ok()).unwrap_or_default();
+    let digits = |range: std::ops::Range<usize>| {
+        time.get(range).and_then(|digits| digits.parse::<u64>().ok()).unwrap_or_default()
+    };
     let of_day = ((digits(11..13) * 60 + digits(14..16)) * 60 + digits(17..19)) * 1_000_000 + digits(20..26) + micros;
     let (seconds, micros) = (of_day / 1_000_000, of_day % 1_000_000);
     let day = time.get(..11).unwrap_or_default();
@@ -150,7 +159,8 @@ fn compare_messages(path: &Path, packets: &[Owned], found: &mut BTreeSet<Differe
     };
     let theirs = tshark::messages(path);
     // Interim answers are not calls of their own (RFC 9110, section 15.2).
-    let interim = |message: &&Message| !(message.line.contains(" 10") && !message.is_request() && !message.line.ends_with("101"));
+    let interim =
+        |message: &&Message| !(message.line.contains(" 10") && !message.is_request() && !message.line.ends_with("101"));
     let mut by_direction: BTreeMap<(String, String), Vec<Message>> = BTreeMap::new();
     for message in theirs.iter().filter(interim) {
         by_direction.entry((message.src.clone(), message.dst.clone())).or_default().push(message.clone());
@@ -171,12 +181,19 @@ fn compare_messages(path: &Path, packets: &[Owned], found: &mut BTreeSet<Differe
                 (None, Some(ours)) => report(ours.frame, format!("only tapwire: {}", ours.line)),
                 (Some(theirs), Some(ours)) => {
                     if theirs.host != ours.host && theirs.is_request() {
-                        report(theirs.frame, format!("host of {}: {:?}, tapwire {:?}", theirs.line, theirs.host, ours.host));
+                        report(
+                            theirs.frame,
+                            format!("host of {}: {:?}, tapwire {:?}", theirs.line, theirs.host, ours.host),
+                        );
                     }
                     let body = ours.body.filter(|&size| size > 0);
                     if theirs.body != body {
-                        let shown = |body: Option<u64>| body.map_or("unknown or none".to_owned(), |size| size.to_string());
-                        report(theirs.frame, format!("body of {}: {}, tapwire {}", theirs.line, shown(theirs.body), shown(ours.body)));
+                        let shown =
+                            |body: Option<u64>| body.map_or("unknown or none".to_owned(), |size| size.to_string());
+                        report(
+                            theirs.frame,
+                            format!("body of {}: {}, tapwire {}", theirs.line, shown(theirs.body), shown(ours.body)),
+                        );
                     }
                     if theirs.is_request() {
                         requests.insert(ours.call, theirs.frame);
@@ -192,7 +209,10 @@ fn compare_messages(path: &Path, packets: &[Owned], found: &mut BTreeSet<Differe
         let ours = requests.get(&call).copied();
         if ours != answer.request_in {
             let shown = |frame: Option<u64>| frame.map_or("none".to_owned(), |frame| format!("packet {frame}"));
-            report(answer.frame, format!("request of {}: {}, tapwire {}", answer.line, shown(answer.request_in), shown(ours)));
+            report(
+                answer.frame,
+                format!("request of {}: {}, tapwire {}", answer.line, shown(answer.request_in), shown(ours)),
+            );
         }
     }
     compared
@@ -261,7 +281,9 @@ fn compare_bytes(path: &Path, packets: &[Owned], found: &mut BTreeSet<Difference
         }
     };
     for packet in packets.iter().filter(|packet| packet.transport != tapwire::capture::Transport::Udp) {
-        flows.packet(&packet.packet(), &mut counters, &mut |_| (), &mut |flow, direction, piece, _| count(flow.ends, direction, piece));
+        flows.packet(&packet.packet(), &mut counters, &mut |_| (), &mut |flow, direction, piece, _| {
+            count(flow.ends, direction, piece)
+        });
     }
     flows.finish(&mut counters, &mut |flow, direction, piece, _| count(flow.ends, direction, piece));
     let theirs = tshark::payload(path);

@@ -40,7 +40,9 @@ fn no_probe_takes_another_protocol_for_its_own() {
     for protocol in PROTOCOLS {
         let others: Vec<Connection> = connections_of(&OTHERS)
             .into_iter()
-            .filter(|other| !REALLY.iter().any(|(name, capture)| *name == protocol.name && other.name.starts_with(capture)))
+            .filter(|other| {
+                !REALLY.iter().any(|(name, capture)| *name == protocol.name && other.name.starts_with(capture))
+            })
             .collect();
         report.add(probes::check(protocol, &others));
     }

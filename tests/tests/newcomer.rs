@@ -125,9 +125,18 @@ impl User {
     }
 }
 
-/// Parts of the names of variables that say how a machine reaches the network.
-const NETWORK: [&str; 7] =
-    ["SSL_CERT", "_PROXY", "_proxy", "CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTR", "CARGO_SOURCE_"];
+/// Parts of the names of variables that say how a machine reaches the network, and whether it fetches toolchains.
+const NETWORK: [&str; 9] = [
+    "SSL_CERT",
+    "_PROXY",
+    "_proxy",
+    "CARGO_HTTP_",
+    "CARGO_NET_",
+    "CARGO_REGISTR",
+    "CARGO_SOURCE_",
+    "RUSTUP_AUTO_INSTALL",
+    "RUSTUP_DIST_",
+];
 
 fn home_of(variable: &str, folder: &str) -> PathBuf {
     let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(folder);
@@ -207,10 +216,19 @@ impl Run {
         &self.said
     }
 
-    fn end(mut self) -> Option<i32> {
+    fn end(&mut self) -> Option<i32> {
         sh(&format!("kill -TERM {}", self.child.id()));
         let ended = wait_until(Duration::from_secs(10), || self.child.try_wait().ok().flatten());
         ended.and_then(|status| status.code())
+    }
+}
+
+impl Drop for Run {
+    /// Also when the test fails: no agent stays behind.
+    fn drop(&mut self) {
+        if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
+            self.end();
+        }
     }
 }
 
@@ -282,7 +300,7 @@ fn a_newcomer_clones_runs_and_asks() {
     assert!(call["url"].as_str().is_some_and(|url| url.ends_with("/?hello=tapwire")), "{call}");
 
     // 3: the JSON for an assistant, used by the official client as that user.
-    let stdio = block(&said, "by stdio");
+    let stdio = block(&said, "3. add it to an assistant, by stdio");
     let stdio: serde_json::Value =
         serde_json::from_str(stdio.trim()).unwrap_or_else(|error| panic!("{error}: {stdio}"));
     let server = &stdio["mcpServers"]["tapwire"];
@@ -312,7 +330,7 @@ fn a_newcomer_clones_runs_and_asks() {
     by_stdio.extend(server["args"].as_array().into_iter().flatten().map(word));
     ask(&by_stdio);
     let http: serde_json::Value =
-        serde_json::from_str(block(&said, "or by HTTP").trim()).unwrap_or_else(|error| panic!("{error}"));
+        serde_json::from_str(block(&said, "or by HTTP (").trim()).unwrap_or_else(|error| panic!("{error}"));
     let url = word(&http["mcpServers"]["tapwire"]["url"]);
     ask(&["http".to_owned(), url, token_file.to_string_lossy().into_owned(), kfl]);
 

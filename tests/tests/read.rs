@@ -28,7 +28,8 @@ fn records(output: &Output) -> Vec<Value> {
 fn coverage(output: &Output) -> Value {
     let text = String::from_utf8_lossy(&output.stderr);
     let line = text.lines().last().unwrap_or_default();
-    serde_json::from_str(line.strip_prefix("coverage ").unwrap_or_else(|| panic!("no coverage in {text}"))).expect("JSON")
+    serde_json::from_str(line.strip_prefix("coverage ").unwrap_or_else(|| panic!("no coverage in {text}")))
+        .expect("JSON")
 }
 
 fn errors(output: &Output) -> String {
@@ -36,7 +37,10 @@ fn errors(output: &Output) -> String {
 }
 
 fn all_captures() -> Vec<PathBuf> {
-    ["http", "http1", "made", "tcp", "websocket", "tls", "dns"].iter().flat_map(|folder| corpus::captures(folder)).collect()
+    ["http", "http1", "made", "tcp", "websocket", "tls", "dns"]
+        .iter()
+        .flat_map(|folder| corpus::captures(folder))
+        .collect()
 }
 
 fn text(path: &Path) -> &str {
@@ -44,7 +48,8 @@ fn text(path: &Path) -> &str {
 }
 
 fn sorted(records: &[Value]) -> bool {
-    let key = |record: &Value| (record["timestamp"].as_str().map(str::to_owned), record["id"].as_str().map(str::to_owned));
+    let key =
+        |record: &Value| (record["timestamp"].as_str().map(str::to_owned), record["id"].as_str().map(str::to_owned));
     records.windows(2).all(|pair| key(&pair[0]) <= key(&pair[1]))
 }
 
@@ -90,8 +95,12 @@ fn a_split_capture_reads_like_the_whole() {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(&bytes).expect("memory");
     for piped in [bytes.clone(), gzip.finish().expect("memory"), zstd::encode_all(&bytes[..], 1).expect("memory")] {
-        let mut child =
-            command(&["-o", "jsonl", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program");
+        let mut child = command(&["-o", "jsonl", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program");
         let mut stdin = child.stdin.take().expect("a pipe");
         let writer = std::thread::spawn(move || stdin.write_all(&piped));
         let output = child.wait_with_output().expect("its output");
@@ -104,7 +113,8 @@ fn a_split_capture_reads_like_the_whole() {
 
 /// Where the first packet header behind `number` packets of a little-endian file begins.
 fn packet_boundary(bytes: &[u8], number: usize) -> usize {
-    (0..number).fold(24, |at, _| at + 16 + u32::from_le_bytes(*bytes[at + 8..].first_chunk().expect("a packet")) as usize)
+    (0..number)
+        .fold(24, |at, _| at + 16 + u32::from_le_bytes(*bytes[at + 8..].first_chunk().expect("a packet")) as usize)
 }
 
 #[test]
@@ -160,7 +170,8 @@ fn the_three_formats_and_the_limit() {
     assert_eq!(lines.len(), 5);
     let document: Value = serde_json::from_slice(&read(&["-o", "json", path]).stdout).expect("one document");
     assert_eq!(document.as_array(), Some(&lines));
-    let none: Value = serde_json::from_slice(&read(&["-o", "json", "--kfl", "status_code == 599", path]).stdout).expect("one");
+    let none: Value =
+        serde_json::from_slice(&read(&["-o", "json", "--kfl", "status_code == 599", path]).stdout).expect("one");
     assert_eq!(none, Value::Array(Vec::new()));
     let table = read(&["-o", "table", path]);
     assert_eq!(String::from_utf8_lossy(&table.stdout).lines().count(), 1 + lines.len());

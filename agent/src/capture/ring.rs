@@ -9,6 +9,7 @@ use crate::{coverage::Reason, kernel::Clock};
 
 /// What one event says.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are packets, and none is kept")]
 pub enum Heard<'a> {
     Packet(Packet<'a>),
     /// A socket turned out to be the peer of one of the agent's own.

@@ -94,6 +94,8 @@ pub(super) struct Pairing {
     /// What is missing since `in_step` was left.
     unseen: Incomplete,
     answers_ended: bool,
+    /// Time of the last byte of the last answer.
+    answered: Time,
 }
 
 impl Pairing {
@@ -108,6 +110,7 @@ impl Pairing {
             excused: 0,
             unseen: Incomplete::default(),
             answers_ended: false,
+            answered: Time(0),
         }
     }
 
@@ -150,7 +153,10 @@ impl Pairing {
         }
         let (in_step, awaits) = (self.in_step, self.in_step && !self.answers_ended);
         let unseen = if in_step { Incomplete::default() } else { self.unseen.clone() };
+        // What stood behind a CONNECT that was refused was held until the answer was there.
+        let pipelined = message.started < self.answered;
         let slot = self.open(message.started, Some(message), None);
+        slot.exchange.findings.extend(pipelined.then_some("pipelined"));
         slot.awaits = awaits;
         slot.turn = turn;
         slot.exchange.incomplete = unseen;
@@ -238,6 +244,7 @@ impl Pairing {
             let slot = if at == 0 { self.slots.pop_front() } else { self.slots.remove(at) };
             done.extend(slot.map(|slot| slot.exchange));
         }
+        self.answered = self.answered.max(answered.unwrap_or_default());
         // By their times: segments that wait for a missing one are handed on after the other side's later ones.
         if let Some(ended) = answered
             && let Some(next) = self.slots.iter_mut().find(|slot| slot.awaits && slot.began < ended)

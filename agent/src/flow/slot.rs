@@ -27,6 +27,7 @@ pub(super) struct Slot<T> {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a box would cost a cache miss a packet")]
 pub(super) enum Kind {
     Tcp(Connection),
     /// In which directions a datagram was seen as it was sent.

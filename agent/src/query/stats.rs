@@ -176,8 +176,9 @@ fn keys(record: &Record, fields: &[Expression], now: Time) -> Vec<Vec<Option<Str
     let mut keys = vec![Vec::with_capacity(fields.len())];
     for field in fields {
         let values = field.values(record, now);
-        let longer =
-            |key: Vec<Option<String>>| values.iter().map(move |value| [key.as_slice(), &[value.clone()]].concat());
+        let longer = |key: Vec<Option<String>>| {
+            values.iter().map(move |value| [key.as_slice(), std::slice::from_ref(value)].concat())
+        };
         keys = keys.into_iter().flat_map(longer).take(MAX_VALUES).collect();
     }
     keys

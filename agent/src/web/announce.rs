@@ -43,12 +43,15 @@ fn text(listen: SocketAddr, token_file: &Path, program: &Path, token: Option<&To
         arguments.extend(["--token-file".to_owned(), token_file.display().to_string()]);
     }
     let stdio = serde_json::json!({"mcpServers": {"tapwire": {"command": program.to_string(), "args": arguments}}});
+    let bearer = format!("Bearer <the word in {file}>");
+    let server = serde_json::json!({"type": "http", "url": format!("{url}/mcp"), "headers": {"Authorization": bearer}});
+    let http = serde_json::json!({"mcpServers": {"tapwire": server}});
     let shown = token.map(|token| format!("  token:   {}\n", token.secret())).unwrap_or_default();
     format!(
         "tapwire serves MCP at {url}/mcp; the token is in {file}\n\
          {shown}\
          add it to an assistant, by stdio:\n  {stdio}\n\
-         or by HTTP:\n  claude mcp add --transport http tapwire {url}/mcp --header \"Authorization: Bearer $(cat {file})\"\n"
+         or by HTTP:\n  {http}\n"
     )
 }
 

@@ -242,11 +242,14 @@ mod tests {
             };
             assert_eq!(changed(&record), usize::from(!right), "{body}");
         }
-        assert_eq!(changed(&|record| {
-            record["response"]["body"] = json!("YWI=");
-            record["response"]["trailers"] = json!([]);
-            record["incomplete"] = json!({});
-        }), 0);
+        assert_eq!(
+            changed(&|record| {
+                record["response"]["body"] = json!("YWI=");
+                record["response"]["trailers"] = json!([]);
+                record["incomplete"] = json!({});
+            }),
+            0
+        );
         // Nothing is told twice, but a call may be told as its halves.
         assert_eq!(wrong(&[whole.clone(), whole.clone()], all), 1);
         let (mut request, mut response) = (whole.clone(), whole.clone());

@@ -115,7 +115,8 @@ pub fn trusts_a_late_join(packets: &[Owned]) -> Outcome {
         return real(packets);
     };
     // Servers have the lower port.
-    let to_server = if first.header.src.port() > first.header.dst.port() { first.header } else { first.header.reversed() };
+    let to_server =
+        if first.header.src.port() > first.header.dst.port() { first.header } else { first.header.reversed() };
     let start = |tuple: Tuple| {
         packets.iter().find_map(|packet| {
             let tcp = tcp(packet)?;
@@ -124,8 +125,13 @@ pub fn trusts_a_late_join(packets: &[Owned]) -> Outcome {
     };
     let (client, server) = (start(to_server).unwrap_or(1), start(to_server.reversed()).unwrap_or(1));
     let hello = |header, seq: u32, ack, flags| {
-        let transport =
-            Transport::Tcp(TcpHeader { seq: seq.wrapping_sub(1), ack, flags: TcpFlags(flags), window: 65_000, window_scale: None });
+        let transport = Transport::Tcp(TcpHeader {
+            seq: seq.wrapping_sub(1),
+            ack,
+            flags: TcpFlags(flags),
+            window: 65_000,
+            window_scale: None,
+        });
         Owned { header, transport, payload: Vec::new(), wire_len: 0, cut: None, ..first.clone() }
     };
     let mut whole = vec![

@@ -9,7 +9,9 @@ use super::{Connection, Report};
 
 pub(super) fn each(connections: &[Connection], check: impl Fn(&Connection) -> Report + Sync) -> Report {
     let mut order: Vec<&Connection> = connections.iter().collect();
-    order.sort_by_key(|connection| std::cmp::Reverse(connection.packets.iter().map(|packet| packet.payload.len()).sum::<usize>()));
+    order.sort_by_key(|connection| {
+        std::cmp::Reverse(connection.packets.iter().map(|packet| packet.payload.len()).sum::<usize>())
+    });
     let next = AtomicUsize::new(0);
     let total = Mutex::new(Report::default());
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);

@@ -185,7 +185,7 @@ pub fn call(start: Time, number: u32) -> Record {
         trailers: Headers::default(),
         body: Body { size: Some(body.len() as u64), kept: body.as_bytes().to_vec(), decoded: None, truncated: false },
     };
-    let (method, sent) = if number % 3 == 0 { ("POST", "{\"a\": 1}") } else { ("GET", "") };
+    let (method, sent) = if number.is_multiple_of(3) { ("POST", "{\"a\": 1}") } else { ("GET", "") };
     let request = HttpRequest { method: method.into(), target: path.into_bytes(), version: "1.1" };
     let response = HttpResponse { status, version: "1.1" };
     let protocol = PROTOCOLS.iter().find(|protocol| protocol.name == "http").unwrap();

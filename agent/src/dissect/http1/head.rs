@@ -184,7 +184,7 @@ fn lines<'a>(section: &'a [u8], findings: &mut Vec<&'static str>) -> Result<(Fie
         if let [b' ' | b'\t', ..] = line {
             // RFC 9112 section 5.2: a folded line goes on with a space.
             let (name, value) = fields.last_mut().ok_or(Malformed("header"))?;
-            found("folded_header", *name);
+            found("folded_header", name);
             found("folded_header", line);
             if !value.is_empty() {
                 value.push(b' ');

@@ -53,18 +53,17 @@ fn plain_run(text: &[u8], utf8: bool) -> usize {
         let controls = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
         controls | zeros(word ^ (ONES * 0x22)) | zeros(word ^ (ONES * 0x5c)) | (word & high)
     };
-    let mut words = text.chunks_exact(8);
+    let (words, rest) = text.as_chunks::<8>();
     let mut run = 0;
-    for word in &mut words {
-        let word = u64::from_le_bytes(word.try_into().unwrap_or_default());
-        let found = marks(word);
+    for &word in words {
+        let found = marks(u64::from_le_bytes(word));
         if found != 0 {
             return run + (found.trailing_zeros() / 8) as usize;
         }
         run += 8;
     }
     let special = |&byte: &u8| byte < 0x20 || byte == b'"' || byte == b'\\' || (byte >= 0x80 && !utf8);
-    run + words.remainder().iter().position(special).unwrap_or(words.remainder().len())
+    run + rest.iter().position(special).unwrap_or(rest.len())
 }
 
 fn escape(out: &mut Vec<u8>, byte: u8) {

@@ -69,7 +69,7 @@ fn split(body: &[u8], range: Range<usize>) -> Option<(Range<usize>, Range<usize>
     // The line end before a boundary belongs to it (RFC 2046, 5.1.1).
     let mut end = range.end;
     if end < body.len() {
-        for byte in [b'\n', b'\r'] {
+        for byte in *b"\n\r" {
             end -= usize::from(end > line && body[end - 1] == byte);
         }
     }

@@ -83,7 +83,9 @@ fn encoded(name: &str, which: &[bool]) -> String {
 /// No part of the secret that is long enough to be of use is in the line. Hashes are hexadecimal and short.
 fn assert_hidden(line: &str, secret: &str) -> Result<(), TestCaseError> {
     const PART: usize = 6;
-    for part in secret.as_bytes().windows(PART) {
+    // Percent-encoded, each character is three: two of them also stand in a name that is encoded.
+    let part = if secret.starts_with('%') { 3 * PART } else { PART };
+    for part in secret.as_bytes().windows(part) {
         let part = std::str::from_utf8(part).unwrap_or_default();
         let by_chance = part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         prop_assert!(by_chance || !line.contains(part), "{part} of {secret} in {line}");
