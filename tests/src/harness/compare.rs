@@ -67,7 +67,8 @@ fn two_halves(record: &Value, expected: &[Value], told: &mut [[bool; 2]]) -> boo
     for (half, other, place) in [("request", "response", 0), ("response", "request", 1)] {
         let mut alone = record.clone();
         alone[other] = Value::Null;
-        let gone: &[&str] = if half == "request" { &["status_code"] } else { &["method", "path", "url", "http_version", "timestamp"] };
+        let gone: &[&str] =
+            if half == "request" { &["status_code"] } else { &["method", "path", "url", "http_version", "timestamp"] };
         for key in gone.iter().chain(&["elapsed_time", "time_to_first_byte", "findings"]) {
             alone[*key] = Value::Null;
         }
