@@ -53,6 +53,8 @@ pub fn messages(path: &Path) -> Vec<Message> {
     let mut in_http = false;
     let mut method = String::new();
     let mut uri = String::new();
+    // A message of this `http` layer was seen: what has none of its own continues nothing.
+    let mut begun = false;
     for line in tshark(path, &["-T", "pdml"]).lines() {
         let line = line.trim_start();
         if line.starts_with("<packet>") {
@@ -62,6 +64,7 @@ pub fn messages(path: &Path) -> Vec<Message> {
             in_http = attribute(line, "name").as_deref() == Some("http");
             method.clear();
             uri.clear();
+            begun = false;
         }
         let name = attribute(line, "name").unwrap_or_default();
         // A value of several lines ends on another one; of the body only the size is asked for, which stands before it.
@@ -73,6 +76,7 @@ pub fn messages(path: &Path) -> Vec<Message> {
             continue;
         }
         let mut begin = |line: String| {
+            begun = true;
             let end = |ip: [&str; 2], port| {
                 let ip = ip.iter().find_map(|name| packet.get(*name));
                 let ip: Option<IpAddr> = ip.and_then(|ip| ip.parse().ok());
@@ -94,7 +98,7 @@ pub fn messages(path: &Path) -> Vec<Message> {
             "http.response.version" => method = show,
             "http.response.code" => begin(format!("{method} {show}")),
             _ => {
-                let Some(message) = messages.last_mut() else { continue };
+                let Some(message) = messages.last_mut().filter(|_| begun) else { continue };
                 match name.as_str() {
                     "http.host" => message.host = Some(show),
                     "http.request_in" => message.request_in = show.parse().ok(),

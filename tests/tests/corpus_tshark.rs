@@ -218,27 +218,41 @@ fn compare_messages(path: &Path, packets: &[Owned], found: &mut BTreeSet<Differe
     compared
 }
 
-/// Puts two readings of one direction side by side: the longest common sequence of lines.
+/// Counts for a pair of messages, before how near to one another they end.
+const PAIR: usize = 1_000_000;
+
+/// Puts two readings of one direction side by side: the longest common sequence of lines. Answers often have the same
+/// line: those are paired that end in packets near to one another, and none of other size that end elsewhere.
 fn align<'a>(theirs: &'a [Message], ours: &'a [Ours]) -> Vec<(Option<&'a Message>, Option<&'a Ours>)> {
     // Our records have one version, the request's: an answer's is not compared.
     let same = |theirs: &Message, ours: &Ours| match theirs.is_request() {
         true => theirs.line == ours.line || theirs.line.eq_ignore_ascii_case(&ours.url),
-        false => theirs.line.rsplit(' ').next() == ours.line.rsplit(' ').next(),
+        false => {
+            theirs.line.rsplit(' ').next() == ours.line.rsplit(' ').next()
+                && (theirs.frame == ours.frame || theirs.body.is_none() || theirs.body == ours.body)
+        }
+    };
+    let worth = |theirs: &Message, ours: &Ours| match same(theirs, ours) {
+        true => PAIR - theirs.frame.abs_diff(ours.frame).min(1000) as usize,
+        false => 0,
     };
     let mut longest = vec![vec![0_usize; ours.len() + 1]; theirs.len() + 1];
     for at in (0..theirs.len()).rev() {
         for other in (0..ours.len()).rev() {
-            longest[at][other] = match same(&theirs[at], &ours[other]) {
-                true => longest[at + 1][other + 1] + 1,
-                false => longest[at + 1][other].max(longest[at][other + 1]),
+            let pair = match worth(&theirs[at], &ours[other]) {
+                0 => 0,
+                worth => longest[at + 1][other + 1] + worth,
             };
+            longest[at][other] = pair.max(longest[at + 1][other]).max(longest[at][other + 1]);
         }
     }
     let (mut at, mut other, mut pairs) = (0, 0, Vec::new());
     while at < theirs.len() || other < ours.len() {
         let (here, there) = (theirs.get(at), ours.get(other));
         match (here, there) {
-            (Some(here), Some(there)) if same(here, there) => {
+            (Some(here), Some(there))
+                if same(here, there) && longest[at][other] == longest[at + 1][other + 1] + worth(here, there) =>
+            {
                 pairs.push((Some(here), Some(there)));
                 (at, other) = (at + 1, other + 1);
             }

@@ -12,7 +12,12 @@ const OTHERS: [&str; 11] =
     ["amqp", "dns", "kafka", "ldap", "mongodb", "mqtt", "mysql", "nats", "postgres", "redis", "tls"];
 
 /// Captures in folders of other protocols whose connections begin with this one's bytes.
-const REALLY: [(&str, &str); 1] = [("http", "postgres/zeek-http-on-port-5432.pcap")];
+const REALLY: [(&str, &str); 3] = [
+    ("http", "postgres/zeek-http-on-port-5432.pcap"),
+    // OCSP is asked over plain HTTP, and a web server answers a ClientHello that it does not understand.
+    ("http", "tls/zeek-ocsp-"),
+    ("http", "tls/zeek-ssl-to-http-server.pcap"),
+];
 
 #[test]
 fn cut_anywhere_the_records_are_the_same() {
