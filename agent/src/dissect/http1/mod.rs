@@ -183,13 +183,6 @@ impl Http1 {
             self.states[Direction::ToServer as usize] = State::Head(Scan::default());
             out.retry(Direction::ToServer);
         }
-        if asked == Asked::Unknown && framing == Framing::UntilEnd && (200..=299).contains(&status) && !facts.frames() {
-            // It may be the answer to a CONNECT that was not seen: then what follows is a tunnel's, and no body.
-            self.finish(out, handle, Half::Response, None);
-            out.lose(Direction::ToClient, Reason::MidStream);
-            self.states[Direction::ToClient as usize] = State::Lost;
-            return Ok(false);
-        }
         if let State::Body(reading) = &mut self.states[Direction::ToServer as usize]
             && reading.fresh
         {
