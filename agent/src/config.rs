@@ -91,26 +91,6 @@ pub struct ReadArgs {
     /// Threads that dissect [default: one a core]
     #[arg(long, env = "TAPWIRE_THREADS", value_name = "N")]
     pub threads: Option<std::num::NonZero<usize>>,
-
-    /// Serve MCP over the files instead of printing, until interrupted
-    #[arg(long, conflicts_with_all = ["kfl", "limit", "output"])]
-    pub serve: bool,
-
-    /// With --serve: address and port
-    #[arg(long, env = "TAPWIRE_LISTEN", value_name = "ADDR:PORT", default_value = "127.0.0.1:7330")]
-    pub listen: SocketAddr,
-
-    /// With --serve: memory of the store; the oldest calls make room
-    #[arg(long, env = "TAPWIRE_MEMORY", value_name = "SIZE", default_value = "256MiB", value_parser = memory)]
-    pub memory: ByteSize,
-
-    /// With --serve: file of the bearer token; made when it is not there [default: where clients look first]
-    #[arg(long, env = "TAPWIRE_TOKEN_FILE", value_name = "FILE")]
-    pub token_file: Option<PathBuf>,
-
-    /// With --serve: Host header served besides loopback; may be given several times, or with commas
-    #[arg(long, env = "TAPWIRE_ALLOW_HOST", value_name = "NAME", value_delimiter = ',', value_parser = host_name)]
-    pub allow_host: Vec<String>,
 }
 
 fn memory(text: &str) -> Result<ByteSize, String> {

@@ -57,7 +57,7 @@ fn time(name: &str, millis: Option<u64>) -> Result<Option<Time>, String> {
 }
 
 fn filter(kfl: Option<&str>, ns: Option<&str>) -> Result<Option<Filter>, String> {
-    let kfl = kfl.map(str::trim).filter(|kfl| !kfl.is_empty());
+    let kfl = kfl.filter(|kfl| !kfl.trim().is_empty());
     let parse = |text: &str| Filter::parse(text).map_err(|error| format!("invalid kfl: {error}"));
     let own = kfl.map(parse).transpose()?;
     let Some(ns) = ns.map(str::trim).filter(|ns| !ns.is_empty()) else { return Ok(own) };

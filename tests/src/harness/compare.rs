@@ -50,7 +50,6 @@ pub fn all(found: &[Value], expected: &[Value], place: &str, report: &mut Report
                 told[at] = [told[at][0] || halves[0], told[at][1] || halves[1]];
                 matched.partial += 1;
             }
-            None if two_halves(record, expected, &mut told) => matched.partial += 1,
             None => {
                 let why = nearest.unwrap_or_else(|| "no record is left that it could be".to_owned());
                 report.wrong.push(format!("{place}: {why}: {}", short(record)));
@@ -58,28 +57,6 @@ pub fn all(found: &[Value], expected: &[Value], place: &str, report: &mut Report
         }
     }
     matched
-}
-
-/// A call that is told whole, where all of the capture left its halves unpaired: behind what made the pairing uncertain
-/// there, a pair may be certain for who never saw it.
-fn two_halves(record: &Value, expected: &[Value], told: &mut [[bool; 2]]) -> bool {
-    let mut places = [0; 2];
-    for (half, other, place) in [("request", "response", 0), ("response", "request", 1)] {
-        let mut alone = record.clone();
-        alone[other] = Value::Null;
-        let gone: &[&str] =
-            if half == "request" { &["status_code"] } else { &["method", "path", "url", "http_version", "timestamp"] };
-        for key in gone.iter().chain(&["elapsed_time", "time_to_first_byte", "findings"]) {
-            alone[*key] = Value::Null;
-        }
-        let found = (0..expected.len())
-            .find(|&at| !told[at][place] && expected[at][other].is_null() && part_of(&alone, &expected[at]).is_ok());
-        let Some(found) = found else { return false };
-        places[place] = found;
-    }
-    told[places[0]][0] = true;
-    told[places[1]][1] = true;
-    true
 }
 
 /// What names a record may differ, since a capture that begins later numbers otherwise.

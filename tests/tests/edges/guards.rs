@@ -107,7 +107,7 @@ fn wrong_questions_are_named() {
     assert_eq!(served.rpc(Some("2025-06-18"), &[], &large).status, 413);
     // Beyond the language's own limit, within the body's.
     let long = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "list_api_calls",
-        "arguments": {"kfl": "a".repeat(9 << 10)}}});
+        "arguments": {"kfl": format!("http{}", " ".repeat(9 << 10))}}});
     let refused = served.rpc(Some("2025-06-18"), &[], &long).json();
     assert_eq!(refused["result"]["isError"], true);
     assert!(refused.to_string().contains("at most 8192"), "{refused}");
