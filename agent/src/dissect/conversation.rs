@@ -248,13 +248,13 @@ impl Conversation {
         match verdict {
             Match::Yes => {
                 lane.sync = Sync::InStep;
-                self.decode(from, chunk, time, turn, counters);
-                // What the other side sent before anybody knew the protocol.
+                // What the other side sent before anybody knew the protocol was there first.
                 let other = &mut self.lanes[from.other() as usize];
                 if other.whole && matches!(other.sync, Sync::Probing(_)) {
                     other.sync = Sync::InStep;
                     self.decode(from.other(), &[], time, false, counters);
                 }
+                self.decode(from, chunk, time, turn, counters);
             }
             Match::NeedMore if lane.held().len() + chunk.len() <= INPUT_LIMIT => lane.hold(chunk, time, turn),
             Match::NeedMore | Match::No => {
@@ -404,12 +404,16 @@ impl Conversation {
     /// What is held can't be read: it is counted, and reading goes on at a later turn.
     fn forget(&mut self, from: Direction, reason: Reason, missing: Option<Missing>, counters: &mut Counters) {
         let lane = &mut self.lanes[from as usize];
-        let last = lane.held().last().filter(|_| missing.is_none()).copied().unwrap_or_default();
         // After a gap nothing that was held can go on.
-        let forgotten = if missing.is_some() { lane.clear() } else { lane.forget() };
+        let forgotten = match missing {
+            Some(missing) => {
+                let held = lane.clear();
+                lane.unread = Unread { bytes: held as u64 + missing.bytes, ..Unread::default() };
+                held
+            }
+            None => lane.forget(),
+        };
         counters.undecoded.add(reason, forgotten as u64);
-        let unread = forgotten as u64 + missing.map_or(0, |missing| missing.bytes);
-        lane.unread = Unread { bytes: unread, last, ..Unread::default() };
         lane.whole = false;
         lane.sync = if lane.held().is_empty() { Sync::Lost(reason) } else { Sync::Probing(reason) };
         self.lose(from, missing);

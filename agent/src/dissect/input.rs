@@ -259,12 +259,18 @@ impl Lane {
     }
 
     /// Forgets what is held and skipped, but for what stands at or after the beginning of a later turn: that may be
-    /// readable. Returns how many bytes were forgotten.
+    /// readable. All of it counts as unread until then. Returns how many bytes were forgotten.
     pub(super) fn forget(&mut self) -> usize {
         self.cursor.skip = 0;
         let keep = self.marks.iter().find(|mark| mark.turn && mark.at > 0).map_or(self.held.len(), |mark| mark.at);
         self.cursor.position = self.cursor.position.saturating_add(keep as u64);
+        self.unread = Unread::default();
+        self.unread.add(&self.held[..keep], false);
         drop_front(&mut self.held, &mut self.marks, keep);
+        let ends = self.marks.iter().skip(1).map(|mark| mark.at).chain([self.held.len()]);
+        for (mark, end) in self.marks.iter().zip(ends) {
+            self.unread.add(&self.held[mark.at..end], mark.turn);
+        }
         keep
     }
 

@@ -41,7 +41,7 @@ impl Reading {
     /// `None`: there is no body.
     pub(super) fn new(handle: Handle, framing: Framing, from: u64, room: usize) -> Option<Self> {
         let state = match framing {
-            Framing::Empty | Framing::Unclear(_) => return None,
+            Framing::Empty | Framing::Unseen | Framing::Unclear(_) => return None,
             Framing::Length(size) => State::Length { size, left: size },
             Framing::Chunked => State::Chunked(Chunked::default()),
             Framing::UntilEnd => State::UntilEnd { from },

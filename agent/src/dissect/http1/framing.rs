@@ -41,6 +41,8 @@ pub(super) enum Framing {
     Length(u64),
     Chunked,
     UntilEnd,
+    /// Until the end, or a tunnel begins: the request would tell, and was not seen.
+    Unseen,
     /// Readers differ over it, for this reason.
     Unclear(&'static str),
 }
@@ -106,8 +108,13 @@ impl Facts {
         {
             return (Framing::Empty, None);
         }
-        // Rule 8.
-        self.framed(version).unwrap_or((Framing::UntilEnd, None))
+        let unframed = match (asked, status) {
+            // Section 6.3, rule 2: what follows the answer to CONNECT is no body.
+            (Asked::Unknown, 200..=299) => Framing::Unseen,
+            // Rule 8.
+            _ => Framing::UntilEnd,
+        };
+        self.framed(version).unwrap_or((unframed, None))
     }
 
     fn framed(&self, version: &str) -> Option<(Framing, Option<&'static str>)> {
@@ -225,6 +232,8 @@ mod tests {
         }
         assert_eq!(length.response("1.1", 407, Asked::Connect).0, Framing::Length(9));
         assert_eq!(facts(&[]).response("1.1", 200, Asked::Other).0, Framing::UntilEnd);
+        assert_eq!(facts(&[]).response("1.1", 200, Asked::Unknown).0, Framing::Unseen);
+        assert_eq!(facts(&[]).response("1.1", 404, Asked::Unknown).0, Framing::UntilEnd);
         assert_eq!(facts(&[]).request("1.1").0, Framing::Empty);
     }
 }

@@ -179,6 +179,12 @@ impl Http1 {
             self.states = [State::Lost, State::Lost];
             return Ok(false);
         }
+        if framing == Framing::Unseen {
+            out.finding(handle, "body_unclear");
+            self.bodiless(out, handle, Half::Response, None);
+            self.unclear(out);
+            return Ok(false);
+        }
         if asked == Asked::Connect {
             self.states[Direction::ToServer as usize] = State::Head(Scan::default());
             out.retry(Direction::ToServer);
@@ -230,7 +236,11 @@ impl Http1 {
             return Ok(false);
         };
         let (handle, half) = (reading.handle, half(from));
-        if reading.fresh && !input.bytes().is_empty() {
+        if reading.fresh && (reading.unsure || reading.expects) && input.bytes().is_empty() {
+            // What comes next tells whether it is the body: nothing is passed over yet.
+            return Ok(false);
+        }
+        if reading.fresh {
             if reading.declined && input.begins_turn() {
                 match start::probe(from, input.bytes()) {
                     Match::NeedMore => return Ok(false),
