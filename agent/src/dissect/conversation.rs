@@ -170,7 +170,7 @@ impl Conversation {
             Sync::Closed(reason) => counters.undecoded.add(reason, bytes.len() as u64),
             Sync::Lost(reason) if !turn => {
                 counters.undecoded.add(reason, bytes.len() as u64);
-                self.lose(from, None);
+                self.lose(from, None, counters);
             }
             Sync::Lost(reason) => {
                 lane.sync = Sync::Probing(reason);
@@ -216,34 +216,33 @@ impl Conversation {
         let lane = &self.lanes[from as usize];
         let bytes = if lane.held().is_empty() { chunk } else { lane.held() };
         let unread = self.lanes[from.other() as usize].unread;
-        let verdict = match &mut self.reader {
-            Some(reader) => {
-                let role = role(self.reversed, from);
-                match (reader.protocol.probe)(role, bytes) {
-                    Match::Yes if reader.dissector.resume(role, unread, &mut reader.output) => Match::Yes,
-                    Match::Yes | Match::No => Match::No,
-                    Match::NeedMore => Match::NeedMore,
-                }
-            }
-            None => match detect::look(from, bytes, self.mid_stream) {
-                Found::Protocol { protocol, reversed } => {
-                    if self.open(protocol, reversed, from, unread) {
-                        Match::Yes
-                    } else {
-                        Match::No
+        let verdict =
+            match &mut self.reader {
+                Some(reader) => {
+                    let role = role(self.reversed, from);
+                    match (reader.protocol.probe)(role, bytes) {
+                        Match::Yes if reader.dissector.resume(role, bytes, unread, &mut reader.output) => Match::Yes,
+                        Match::Yes | Match::No => Match::No,
+                        Match::NeedMore => Match::NeedMore,
                     }
                 }
-                Found::Encrypted { server_name, reversed } => {
-                    counters.undecoded.add(Reason::Encrypted, chunk.len() as u64);
-                    self.server_name = server_name.map(String::into_boxed_str);
-                    self.reversed = reversed;
-                    self.close(Reason::Encrypted, counters);
-                    return;
+                None => {
+                    match detect::look(from, bytes, self.mid_stream) {
+                        Found::Protocol { protocol, reversed } => {
+                            if self.open(protocol, reversed, from, chunk, unread) { Match::Yes } else { Match::No }
+                        }
+                        Found::Encrypted { server_name, reversed } => {
+                            counters.undecoded.add(Reason::Encrypted, chunk.len() as u64);
+                            self.server_name = server_name.map(String::into_boxed_str);
+                            self.reversed = reversed;
+                            self.close(Reason::Encrypted, counters);
+                            return;
+                        }
+                        Found::Nothing => Match::No,
+                        Found::NeedMore => Match::NeedMore,
+                    }
                 }
-                Found::Nothing => Match::No,
-                Found::NeedMore => Match::NeedMore,
-            },
-        };
+            };
         let lane = &mut self.lanes[from as usize];
         match verdict {
             Match::Yes => {
@@ -264,14 +263,21 @@ impl Conversation {
                 }
                 counters.undecoded.add(reason, unread as u64);
                 (lane.sync, lane.whole, lane.refused) = (Sync::Lost(reason), false, true);
-                self.lose(from, None);
+                self.lose(from, None, counters);
                 self.give_up(counters);
             }
         }
     }
 
-    /// A protocol is found, by what `from` sends: whether it is plausible here.
-    fn open(&mut self, protocol: &'static Protocol, reversed: bool, from: Direction, unread: Unread) -> bool {
+    /// A protocol is found, by what is held of `from` or by `chunk`: whether it is plausible here.
+    fn open(
+        &mut self,
+        protocol: &'static Protocol,
+        reversed: bool,
+        from: Direction,
+        chunk: &[u8],
+        unread: Unread,
+    ) -> bool {
         let mut reader = Reader { protocol, dissector: (protocol.open)(&self.settings), output: Output::new(protocol) };
         for direction in Direction::BOTH {
             let lane = &self.lanes[direction as usize];
@@ -286,7 +292,8 @@ impl Conversation {
             }
         }
         let lane = &self.lanes[from as usize];
-        if !lane.whole && !reader.dissector.resume(role(reversed, from), unread, &mut reader.output) {
+        let bytes = if lane.held().is_empty() { chunk } else { lane.held() };
+        if !lane.whole && !reader.dissector.resume(role(reversed, from), bytes, unread, &mut reader.output) {
             return false;
         }
         self.reversed = reversed;
@@ -416,12 +423,12 @@ impl Conversation {
         counters.undecoded.add(reason, forgotten as u64);
         lane.whole = false;
         lane.sync = if lane.held().is_empty() { Sync::Lost(reason) } else { Sync::Probing(reason) };
-        self.lose(from, missing);
+        self.lose(from, missing, counters);
         self.probe(from, &[], Time(0), false, counters);
     }
 
     /// Tells the dissector that bytes pass unread.
-    fn lose(&mut self, from: Direction, missing: Option<Missing>) {
+    fn lose(&mut self, from: Direction, missing: Option<Missing>, counters: &mut Counters) {
         match &mut self.reader {
             Some(reader) => reader.dissector.lose(role(self.reversed, from), missing, &mut reader.output),
             None => {
@@ -429,6 +436,7 @@ impl Conversation {
                 lane.missed = missing.or(lane.missed);
             }
         }
+        self.apply(counters);
     }
 
     /// Does what the dissector asked for besides reporting messages.

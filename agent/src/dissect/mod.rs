@@ -135,7 +135,7 @@ pub trait Dissector: Send {
 
     /// A turn begins with what the probe takes for a message: whether that is plausible here. `unread`: the other side's
     /// last turn, when that is not read either.
-    fn resume(&mut self, from: Direction, unread: input::Unread, out: &mut output::Output) -> bool;
+    fn resume(&mut self, from: Direction, bytes: &[u8], unread: input::Unread, out: &mut output::Output) -> bool;
 
     /// This side begins to speak after the other.
     fn turn(&mut self, from: Direction, out: &mut output::Output);

@@ -32,6 +32,11 @@ impl Output {
         self.pairing.awaited()
     }
 
+    /// The exchanges that an answer may still come for.
+    pub fn outstanding(&self) -> impl Iterator<Item = &Exchange> {
+        self.pairing.outstanding()
+    }
+
     /// The final answer to `awaited` begins.
     pub fn response(&mut self, message: Message) -> Handle {
         self.pairing.response(message)

@@ -165,7 +165,12 @@ impl Pairing {
 
     /// The exchange that the next answer belongs to.
     pub(super) fn awaited(&self) -> Option<&Exchange> {
-        self.slots.iter().find(|slot| slot.awaits).map(|slot| &slot.exchange)
+        self.outstanding().next()
+    }
+
+    /// The exchanges that an answer may still come for.
+    pub(super) fn outstanding(&self) -> impl Iterator<Item = &Exchange> {
+        self.slots.iter().filter(|slot| slot.awaits).map(|slot| &slot.exchange)
     }
 
     /// A final answer begins.

@@ -12,7 +12,7 @@ pub fn check(connections: &[Connection], pipeline: &Pipeline<'_>) -> Report {
             let found = pipeline(&connection.packets[at..]);
             report.tried += 1;
             let place = format!("{}, joined at packet {}", connection.name, connection.packets[at].number);
-            compare::all(&found.values(), &values, &place, &mut report);
+            compare::all(&found.values(), &values, compare::Times::Exact, &place, &mut report);
         }
         report
     })

@@ -20,11 +20,13 @@ fn one(connection: &Connection, pipeline: &Pipeline<'_>) -> Report {
         let found = pipeline(&rest);
         report.tried += 1;
         let place = format!("{}, packet {} lost", connection.name, lost.number);
-        let matched = compare::all(&found.values(), &values, &place, &mut report);
+        let copied = copied(packets, at);
+        let times = if copied { compare::Times::OfACopy } else { compare::Times::Exact };
+        let matched = compare::all(&found.values(), &values, times, &place, &mut report);
         // Behind what is kept of a body nobody needs the bytes: they count as skipped.
         let missing = |counters: &Counters| counters.lost.total() + counters.skipped.total();
         let told = missing(&found.counters) > missing(&expected.counters);
-        if !told && shows(packets, at) {
+        if !told && !copied && shows(packets, at) {
             let what = if values.len() > matched.exact { "and a record shows it" } else { "though no record shows it" };
             report.wrong.push(format!("{place}: {} bytes are not counted as lost, {what}", lost.wire_len));
         }
@@ -33,23 +35,15 @@ fn one(connection: &Connection, pipeline: &Pipeline<'_>) -> Report {
 }
 
 /// Whether the rest of the capture shows that the bytes of a packet passed: by the number of a later byte or the end of
-/// its direction with something before it, or by an acknowledgement; and nobody else carries any of them.
+/// its direction with something before it, or by an acknowledgement.
 fn shows(packets: &[Owned], at: usize) -> bool {
     let lost = &packets[at];
     let Transport::Tcp(tcp) = lost.transport else { return false };
     let first = tcp.seq.wrapping_add(u32::from(tcp.flags.syn()));
     let end = first.wrapping_add(lost.wire_len);
-    // Resets and repeated numbers make a connection that no simple rule is right about.
+    // Resets make a connection that no simple rule is right about.
     let plain = |other: &Owned| matches!(other.transport, Transport::Tcp(tcp) if !tcp.flags.rst());
-    let again = packets.iter().enumerate().any(|(other_at, other)| {
-        let Transport::Tcp(tcp) = other.transport else { return false };
-        other_at != at && other.header == lost.header && other.wire_len > 0 && {
-            let from = tcp.seq.wrapping_add(u32::from(tcp.flags.syn()));
-            let to = from.wrapping_add(other.wire_len);
-            before(from, end) && before(first, to)
-        }
-    });
-    if again || !packets.iter().all(plain) || tcp.flags.syn() || tcp.flags.fin() {
+    if !packets.iter().all(plain) || tcp.flags.syn() || tcp.flags.fin() {
         return false;
     }
     let begun = packets[..at].iter().any(|other| {
@@ -64,6 +58,22 @@ fn shows(packets: &[Owned], at: usize) -> bool {
         Transport::Udp => false,
     });
     begun && gone_on
+}
+
+/// Whether another packet carries bytes of this one.
+fn copied(packets: &[Owned], at: usize) -> bool {
+    let extent = |packet: &Owned| {
+        let Transport::Tcp(tcp) = packet.transport else { return None };
+        let first = tcp.seq.wrapping_add(u32::from(tcp.flags.syn()));
+        Some((first, first.wrapping_add(packet.wire_len)))
+    };
+    let Some((first, end)) = extent(&packets[at]) else { return false };
+    packets.iter().enumerate().any(|(other_at, other)| {
+        other_at != at
+            && other.header == packets[at].header
+            && other.wire_len > 0
+            && extent(other).is_some_and(|(from, to)| before(from, end) && before(first, to))
+    })
 }
 
 /// RFC 9293, section 3.4: numbers wrap around.

@@ -1,6 +1,6 @@
 //! Undoing content codings (RFC 9110 section 8.4): never more than is kept, and what a truncated body gives.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 
 /// Codings in a row. Two are seen, by mistake; more are an attack.
 const LAYERS: usize = 4;
@@ -65,8 +65,14 @@ pub(super) fn decode<'a>(
     let result = reader.take(limit as u64 + 1).read_to_end(&mut bytes);
     let cut = bytes.len() > limit;
     bytes.truncate(limit);
-    if result.is_err() && bytes.is_empty() {
-        return Err("content_encoding");
+    if let Err(error) = &result
+        && bytes.is_empty()
+    {
+        // Brotli's decoder has one kind of error only.
+        let cut_short = error.kind() == ErrorKind::UnexpectedEof || codings.contains(&Coding::Brotli);
+        if raw_whole || !cut_short {
+            return Err("content_encoding");
+        }
     }
     // A decoder that runs out of input says so as an error: no damage when the rest was not kept.
     let damaged = result.is_err() && raw_whole;
@@ -190,6 +196,14 @@ mod tests {
         let decoded = decode(std::iter::once(&b"gzip"[..]), &raw[..raw.len() / 2], false, 1 << 20).unwrap().unwrap();
         assert!(!decoded.whole && !decoded.damaged && decoded.bytes.len() > 10_000);
         assert!(text.starts_with(&decoded.bytes));
+    }
+
+    #[test]
+    fn a_front_too_short_to_give_anything_is_not_damaged() {
+        for (name, front) in [("gzip", &[0x1f][..]), ("zstd", b"("), ("br", b"p\x15")] {
+            let decoded = decode(std::iter::once(name.as_bytes()), front, false, 100).unwrap().unwrap();
+            assert_eq!((decoded.bytes.len(), decoded.whole, decoded.damaged), (0, false, false), "{name}");
+        }
     }
 
     #[test]

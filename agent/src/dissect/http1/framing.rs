@@ -11,6 +11,8 @@ pub(super) struct Facts {
     pub(super) content_coded: bool,
     /// Expect: 100-continue.
     pub(super) expects: bool,
+    /// What proxies say when they grant a CONNECT.
+    pub(super) tunnel: bool,
     /// A header that frames the body stands in a line that readers take differently.
     pub(super) doubtful: bool,
 }

@@ -105,8 +105,9 @@ fn strict(role: Direction, bytes: &[u8]) -> Option<Parsed> {
             };
             let status = response.code.filter(|&status| status >= 100)?;
             let head = Head::HttpResponse(HttpResponse { status, version: version(response.version?) });
-            let (headers, facts) =
+            let (headers, mut facts) =
                 collect(response.headers.iter().map(|header| (header.name.as_bytes(), header.value)));
+            facts.tunnel = response.reason.is_some_and(|reason| start::is_tunnel(reason.as_bytes()));
             Some(Parsed { size, head, headers, facts, findings: Vec::new() })
         }
     }
@@ -144,6 +145,7 @@ fn lenient(role: Direction, head: &[u8]) -> Result<Parsed, Malformed> {
     let (fields, doubtful) = lines(rest, &mut findings)?;
     let (headers, mut facts) = collect(fields.iter().map(|(name, value)| (*name, value.as_slice())));
     facts.doubtful = doubtful;
+    facts.tunnel = role == Direction::ToClient && start::is_tunnel(line.get(13..).unwrap_or_default());
     Ok(Parsed { size: head.len(), head: start, headers, facts, findings })
 }
 

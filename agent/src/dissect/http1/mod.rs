@@ -161,7 +161,7 @@ impl Http1 {
                 "CONNECT" => Asked::Connect,
                 _ => Asked::Other,
             },
-            _ if waiting => Asked::Connect,
+            _ if waiting || facts.tunnel => Asked::Connect,
             _ => Asked::Unknown,
         };
         let (framing, finding) = facts.response(head.version, status, asked);
@@ -386,12 +386,15 @@ impl Dissector for Http1 {
             Direction::ToServer => out.missed_requests(missing),
             Direction::ToClient => {
                 self.asked = false;
+                if out.outstanding().filter_map(|exchange| exchange.request.as_ref()).any(start::may_leave) {
+                    out.leave(Reason::Upgraded);
+                }
                 out.missed_responses(missing, reading);
             }
         }
     }
 
-    fn resume(&mut self, from: Direction, unread: Unread, out: &mut Output) -> bool {
+    fn resume(&mut self, from: Direction, bytes: &[u8], unread: Unread, out: &mut Output) -> bool {
         let [client, server] = &self.states;
         let plausible = match from {
             // While an answer is being read, or an interim one asked for a body, it is no new request.
@@ -403,6 +406,8 @@ impl Dissector for Http1 {
             // An answer to nothing is something else.
             Direction::ToClient => self.asked || matches!(client, State::Lost),
         };
+        // The end of a body may stand before a request: no method that was ever registered ends in another one so.
+        let plausible = plausible && (from == Direction::ToClient || start::begins_like_registered(bytes));
         if plausible {
             self.states[from as usize] = State::Head(Scan::default());
             if from == Direction::ToServer {

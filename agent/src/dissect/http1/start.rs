@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memrchr};
 
-use crate::dissect::{Direction, Match};
+use crate::dissect::{Direction, Head, Match, Message};
 
 /// Longest method that is taken for one: registered ones have at most 17 letters (UPDATEREDIRECTREF).
 pub(super) const LONGEST_METHOD: usize = 32;
@@ -37,6 +37,69 @@ pub(super) fn skip_blank(bytes: &[u8]) -> &[u8] {
     &bytes[blank..]
 }
 
+/// Methods in IANA's registry, and those that UPnP and caches made usual.
+const REGISTERED: [&[u8]; 47] = [
+    b"ACL",
+    b"BAN",
+    b"BASELINE-CONTROL",
+    b"BIND",
+    b"CHECKIN",
+    b"CHECKOUT",
+    b"CONNECT",
+    b"COPY",
+    b"DELETE",
+    b"GET",
+    b"HEAD",
+    b"LABEL",
+    b"LINK",
+    b"LOCK",
+    b"M-SEARCH",
+    b"MERGE",
+    b"MKACTIVITY",
+    b"MKCALENDAR",
+    b"MKCOL",
+    b"MKREDIRECTREF",
+    b"MKWORKSPACE",
+    b"MOVE",
+    b"NOTIFY",
+    b"OPTIONS",
+    b"ORDERPATCH",
+    b"PATCH",
+    b"POST",
+    b"PROPFIND",
+    b"PROPPATCH",
+    b"PURGE",
+    b"PUT",
+    b"QUERY",
+    b"REBIND",
+    b"REPORT",
+    b"SEARCH",
+    b"SUBSCRIBE",
+    b"TRACE",
+    b"UNBIND",
+    b"UNCHECKOUT",
+    b"UNLINK",
+    b"UNLOCK",
+    b"UNSUBSCRIBE",
+    b"UPDATE",
+    b"UPDATEREDIRECTREF",
+    b"VERSION-CONTROL",
+    b"RPC_IN_DATA",
+    b"RPC_OUT_DATA",
+];
+
+/// Whether a request with a registered method and an ordinary target begins here, of which the line is complete: where
+/// nothing else says that a message begins, the end of a body may stand before it.
+pub(super) fn begins_like_registered(bytes: &[u8]) -> bool {
+    let bytes = skip_blank(bytes);
+    let line = memchr(b'\n', bytes).map_or(bytes, |end| &bytes[..end]);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    request_line(line).is_some_and(|(method, target, _)| {
+        let absolute = memchr::memmem::find(target, b"://").is_some();
+        REGISTERED.contains(&method) && (target[0] == b'/' || target == b"*" || absolute || method == b"CONNECT")
+    })
+}
+
 /// As far as the bytes go: a method, and a space behind it.
 fn begins_with_method(bytes: &[u8]) -> bool {
     let length = bytes.iter().take(LONGEST_METHOD + 1).take_while(|&&byte| is_token(byte)).count();
@@ -63,6 +126,21 @@ pub(super) fn request_line(line: &[u8]) -> Option<(&[u8], &[u8], &'static str)> 
         && !target.trim_ascii().is_empty()
         && !target.contains(&0);
     valid.then_some((method, target.trim_ascii(), version(&line[last + 1..])?))
+}
+
+/// Whether what follows the request, if it was granted, may be anything, another HTTP included: what a tunnel carries,
+/// or a protocol that is not known. Frames of the known ones don't begin like HTTP/1.
+pub(super) fn may_leave(request: &Message) -> bool {
+    let connect = matches!(&request.head, Head::HttpRequest(head) if head.method == "CONNECT");
+    let known = |protocol: &[u8]| [&b"websocket"[..], b"h2c"].iter().any(|name| protocol.eq_ignore_ascii_case(name));
+    let upgrade = |(name, value): (&[u8], &[u8])| name.eq_ignore_ascii_case(b"upgrade") && !known(value.trim_ascii());
+    connect || request.headers.iter().any(upgrade)
+}
+
+/// Whether a reason phrase is the one that proxies have given to a granted CONNECT since there was one (Luotonen's draft
+/// of 1998): it tells an answer whose request was not seen.
+pub(super) fn is_tunnel(reason: &[u8]) -> bool {
+    reason.trim_ascii().eq_ignore_ascii_case(b"connection established")
 }
 
 /// Version and status of a status line (RFC 9112 section 4); its reason phrase may be missing.
@@ -142,6 +220,19 @@ mod tests {
             b"abcdefghijklmnopqrstuvwxyzabcdefghijklmnop",
         ] {
             assert_eq!(probe(ToServer, bytes), Match::No, "{:?}", crate::dissect::text(bytes));
+        }
+    }
+
+    #[test]
+    fn behind_the_end_of_a_body_no_request_is_told() {
+        for line in
+            ["GET / HTTP/1.1\r\n", "\r\nCONNECT a:1 HTTP/1.1\r\n", "OPTIONS * HTTP/1.0\n", "GET http://a/ HTTP/1.1\r\n"]
+        {
+            assert!(begins_like_registered(line.as_bytes()), "{line:?}");
+        }
+        for line in ["endGET / HTTP/1.1\r\n", "the endGET / HTTP/1.1\r\n", "GET end HTTP/1.1\r\n", "get / HTTP/1.1\r\n"]
+        {
+            assert!(!begins_like_registered(line.as_bytes()), "{line:?}");
         }
     }
 

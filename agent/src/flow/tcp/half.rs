@@ -69,6 +69,8 @@ pub(super) struct Extent<'a> {
     pub(super) wire_len: u32,
     pub(super) cut: Reason,
     pub(super) time: Time,
+    /// What its sender had by then of the other direction.
+    pub(super) acks: u64,
 }
 
 /// Takes the pieces of one direction.
@@ -167,16 +169,17 @@ impl Half {
         }
     }
 
-    /// Delivers a segment, or keeps it until what is before it has come.
-    pub(super) fn segment(&mut self, extent: &Extent<'_>, sink: Sink<'_>) {
-        let Extent { start, payload, wire_len, cut, time } = *extent;
+    /// Delivers a segment, or keeps it until what is before it has come: in this direction, and in the other one, of
+    /// which so much has `passed`. So an answer comes after a request that was found to be missing.
+    pub(super) fn segment(&mut self, extent: &Extent<'_>, passed: u64, sink: Sink<'_>) {
+        let Extent { start, payload, wire_len, cut, time, acks } = *extent;
         let end = start + i64::from(wire_len);
         if end <= self.next as i64 {
             self.again += u64::from(wire_len);
             return;
         }
         let end = end.unsigned_abs();
-        if start <= self.next as i64 {
+        if start <= self.next as i64 && acks <= passed {
             // Delivered bytes never change: only what is new is taken (tcp_data_queue: a partial packet).
             let seen = (self.next as i64 - start).unsigned_abs();
             self.again += seen;
@@ -195,14 +198,18 @@ impl Half {
                     }
                 }
             }
-            self.settle(time, sink);
+            self.settle(time, passed, sink);
             return;
         }
-        let start = start.unsigned_abs();
+        // What was delivered needs no room.
+        let seen = (self.next as i64 - start).max(0);
+        let start = (start + seen).unsigned_abs();
+        self.again += seen.unsigned_abs();
+        let payload = payload.get(seen as usize..).unwrap_or_default();
         let copied_end = start + payload.len() as u64;
         let queue = self.queue.get_or_insert_default();
         if copied_end > start {
-            self.again += queue.insert(start, payload, time);
+            self.again += queue.insert(start, payload, time, acks);
         }
         if end > copied_end {
             self.again += queue.insert_hole(copied_end, Hole { end, reason: cut, time });
@@ -210,27 +217,29 @@ impl Half {
     }
 
     /// The stream ends at this offset. The first one stands; one inside what was delivered is old.
-    pub(super) fn fin(&mut self, offset: i64, time: Time, sink: Sink<'_>) {
+    pub(super) fn fin(&mut self, offset: i64, time: Time, passed: u64, sink: Sink<'_>) {
         if offset >= self.next as i64 && self.fin.is_none() {
             self.fin = Some(offset.unsigned_abs());
         }
-        self.settle(time, sink);
+        self.settle(time, passed, sink);
     }
 
     /// Delivers what has become in order (tcp_ofo_queue).
-    fn settle(&mut self, time: Time, sink: Sink<'_>) {
+    pub(super) fn settle(&mut self, time: Time, passed: u64, sink: Sink<'_>) {
         loop {
             if self.at_fin(time, sink) {
                 return;
             }
             let Some(queue) = self.queue.as_mut() else { return };
-            if let Some((start, segment)) = queue.take_segment(self.next) {
+            if let Some((start, segment)) = queue.take_segment(self.next, passed) {
                 let seen = (self.next - start) as usize;
                 self.again += seen.min(segment.bytes.len()) as u64;
                 if let Some(new) = segment.bytes.get(seen..).filter(|new| !new.is_empty()) {
                     sink(Piece::Chunk { bytes: new, time: segment.time });
                     self.next += new.len() as u64;
                 }
+            } else if queue.is_blocked(self.next) {
+                return;
             } else if let Some((start, hole)) = queue.take_hole(self.next) {
                 self.again += self.next.min(hole.end) - start;
                 if hole.end > self.next {
@@ -314,7 +323,7 @@ impl Half {
     }
 
     /// Looks after what is missing, with each packet of the flow and now and then: gives up what was waited for enough.
-    pub(super) fn watch(&mut self, now: Time, packet: bool, waits: &Waits, sink: Sink<'_>) {
+    pub(super) fn watch(&mut self, now: Time, packet: bool, waits: &Waits, passed: u64, sink: Sink<'_>) {
         if !self.lacks() {
             self.wait = None;
             return;
@@ -331,26 +340,36 @@ impl Half {
             wait.packets += u32::from(packet);
             let enough = wait.packets > waits.reorder_packets || elapsed(acked_since, now) >= waits.reorder_nanos;
             if enough && let Some(acked) = self.acked_missing() {
-                self.give_up(acked, Reason::NotCaptured, now, sink);
+                self.give_up(acked, Reason::NotCaptured, now, passed, sink);
                 return;
             }
         }
         if elapsed(since, now) >= waits.gap_nanos {
-            self.give_up_first(Reason::NotCaptured, now, sink);
+            self.give_up_first(Reason::NotCaptured, now, passed, sink);
         }
     }
 
-    /// Declares missing what is before the first thing that is kept, or before the FIN; delivers what follows.
-    pub(super) fn give_up_first(&mut self, reason: Reason, now: Time, sink: Sink<'_>) {
+    /// Declares missing what is before the first thing that is kept, or before the FIN; delivers what follows. What
+    /// waits for the other direction only, waits no longer.
+    pub(super) fn give_up_first(&mut self, reason: Reason, now: Time, passed: u64, sink: Sink<'_>) {
+        if self.is_blocked() {
+            self.settle(now, u64::MAX, sink);
+            return;
+        }
         let kept = self.queue.as_ref().and_then(|queue| queue.first()).map(|(start, _)| start);
         if let Some(until) = kept.or(self.fin).or(self.acked_missing()) {
-            self.give_up(until, reason, now, sink);
+            self.give_up(until, reason, now, passed, sink);
         }
     }
 
     /// Declares missing all that is missing before `until`.
-    fn give_up(&mut self, until: u64, reason: Reason, now: Time, sink: Sink<'_>) {
-        while self.next < until && !self.ended {
+    fn give_up(&mut self, until: u64, reason: Reason, now: Time, passed: u64, sink: Sink<'_>) {
+        // Directions that wait for each other don't tell the truth, or too much is missing.
+        let passed = if self.is_blocked() { u64::MAX } else { passed };
+        if passed == u64::MAX {
+            self.settle(now, passed, sink);
+        }
+        while self.next < until && !self.ended && !self.is_blocked() {
             let kept = self.queue.as_ref().and_then(|queue| queue.first()).filter(|&(start, _)| start < until);
             // Missing bytes passed no later than those behind them.
             let (at, time) = kept.map_or((until, now), |(start, time)| (start, time.min(now)));
@@ -358,7 +377,7 @@ impl Half {
                 sink(Piece::missing(at - self.next, self.reason(reason, at), time));
                 self.next = at;
             }
-            self.settle(now, sink);
+            self.settle(now, passed, sink);
         }
     }
 
@@ -372,10 +391,10 @@ impl Half {
     /// Delivers all that is kept, with its gaps, up to the last byte that is known to have passed, and ends.
     pub(super) fn finish(&mut self, how: Ending, reason: Reason, now: Time, sink: Sink<'_>) {
         while !self.ended && self.queue.is_some() {
-            self.give_up_first(reason, now, sink);
+            self.give_up_first(reason, now, u64::MAX, sink);
         }
         if let Some(until) = (!self.ended).then_some(()).and(self.fin.or(self.acked_missing())) {
-            self.give_up(until, Reason::NotCaptured, now, sink);
+            self.give_up(until, Reason::NotCaptured, now, u64::MAX, sink);
         }
         self.end(how, now, sink);
     }
@@ -386,6 +405,21 @@ impl Half {
             self.queue = None;
             sink(Piece::End { how, time });
         }
+    }
+
+    /// The next byte is kept, and waits for what its sender had by then of the other direction.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.queue.as_ref().is_some_and(|queue| queue.is_blocked(self.next))
+    }
+
+    /// How far this direction's bytes have passed, for what acknowledges them.
+    pub(super) fn passed(&self) -> u64 {
+        if self.ended { u64::MAX } else { self.next }
+    }
+
+    /// Whether an acknowledgement says that bytes passed which are not delivered. A single one may be a FIN's.
+    pub(super) fn is_ahead(&self, acks: u64) -> bool {
+        self.is_known() && !self.ended && (acks > self.next + 1 || (acks == self.next + 1 && self.holds()))
     }
 
     /// Something is kept that waits for a missing byte.

@@ -179,11 +179,12 @@ impl Connection {
         if tcp.flags.syn() {
             self.scales[direction as usize] = Some(tcp.window_scale);
         }
-        let [half, _] = self.sides(direction);
+        let [half, other] = self.sides(direction);
         if !half.is_known() {
             self.acknowledge(segment);
             return Verdict::Taken;
         }
+        let passed = other.passed();
         let mut start = half.offset(seq);
         if trusted && start < half.next as i64 - MAX_WINDOW {
             // Not that old: the capture lacks more than half of the number space.
@@ -195,7 +196,7 @@ impl Connection {
         if !trusted && start > right(half) && half.holds() && half.acked <= half.next {
             // No acknowledgements are in this capture, and the sender can't be here without one of what is missing.
             while half.holds() {
-                half.give_up_first(Reason::NotCaptured, packet.time, &mut |piece| sink(direction, piece));
+                half.give_up_first(Reason::NotCaptured, packet.time, passed, &mut |piece| sink(direction, piece));
             }
         }
         let beyond = !trusted && start > right(half);
@@ -204,19 +205,23 @@ impl Connection {
         if outside {
             return Verdict::Outside;
         }
+        let acks = self.acknowledges(segment).unwrap_or(0);
+        let [half, other] = self.sides(direction);
+        let acks = if other.is_ahead(acks) { acks } else { 0 };
         // Keep-alive probes repeat the last number, with or without a byte of garbage (RFC 9293, 3.8.4).
         let probe = packet.wire_len <= 1 && end <= half.next as i64 && start == half.next as i64 - 1;
         let verdict = if half.ended && packet.wire_len > 0 && end > half.next as i64 {
             Verdict::AfterEnd
         } else {
             let cut = packet.cut.unwrap_or(Reason::NotCaptured);
-            let extent = Extent { start, payload: packet.payload, wire_len: packet.wire_len, cut, time: packet.time };
+            let Packet { payload, wire_len, time, .. } = *packet;
+            let extent = Extent { start, payload, wire_len, cut, time, acks };
             let sink: half::Sink<'_> = &mut |piece| sink(direction, piece);
             if packet.wire_len > 0 && (!probe || tcp.flags.syn()) {
-                half.segment(&extent, sink);
+                half.segment(&extent, passed, sink);
             }
             if tcp.flags.fin() && !half.ended {
-                half.fin(end, packet.time, sink);
+                half.fin(end, packet.time, passed, sink);
             }
             Verdict::Taken
         };
@@ -224,22 +229,25 @@ impl Connection {
         verdict
     }
 
-    /// What a segment acknowledges, when the other side can have sent it (tcp_ack: not after snd_nxt).
-    fn acknowledge(&mut self, segment: &Segment<'_>) {
+    /// What a segment acknowledges, as an offset: `None` without one, and for what the other side can't have sent
+    /// (tcp_ack: not after snd_nxt).
+    fn acknowledges(&self, segment: &Segment<'_>) -> Option<u64> {
         let Segment { direction, trusted, tcp, .. } = *segment;
-        if !tcp.flags.ack() {
-            return;
-        }
-        let window = self.window(direction.other());
-        let [_, other] = self.sides(direction);
-        let offset = other.offset(tcp.ack);
-        let right = other.next.max(other.acked) as i64 + window;
-        if other.is_known() && offset > 0 {
-            let offset = offset.unsigned_abs();
-            if offset <= right.unsigned_abs() || trusted {
-                other.acknowledge(offset);
-            } else {
-                other.acknowledge_beyond(offset);
+        let other = &self.halves[direction.other() as usize];
+        let offset = u64::try_from(other.offset(tcp.ack)).ok().filter(|_| tcp.flags.ack() && other.is_known())?;
+        let right = other.next.max(other.acked) + self.window(direction.other()).unsigned_abs();
+        (offset <= right || trusted).then_some(offset)
+    }
+
+    fn acknowledge(&mut self, segment: &Segment<'_>) {
+        let acks = self.acknowledges(segment);
+        let [_, other] = self.sides(segment.direction);
+        if let Some(acks) = acks {
+            other.acknowledge(acks);
+        } else if segment.tcp.flags.ack() && other.is_known() {
+            let offset = other.offset(segment.tcp.ack);
+            if offset > 0 {
+                other.acknowledge_beyond(offset.unsigned_abs());
             }
         }
     }
@@ -298,8 +306,12 @@ impl Connection {
 
     /// Gives up what was waited for long enough.
     pub(super) fn watch(&mut self, now: Time, packet: bool, waits: &Waits, sink: Sink<'_>) {
-        for direction in Direction::BOTH {
-            self.halves[direction as usize].watch(now, packet, waits, &mut |piece| sink(direction, piece));
+        // What is blocked waits for the other direction: that one first.
+        let first = if self.halves[0].is_blocked() { Direction::ToClient } else { Direction::ToServer };
+        for direction in [first, first.other()] {
+            let passed = self.halves[direction.other() as usize].passed();
+            self.halves[direction as usize].watch(now, packet, waits, passed, &mut |piece| sink(direction, piece));
+            self.release(now, sink);
         }
         self.busy = self.halves.iter().any(|half| half.ended || half.lacks());
     }
@@ -309,11 +321,37 @@ impl Connection {
         let [to_server, to_client] = &self.halves;
         let direction = if to_server.held() >= to_client.held() { Direction::ToServer } else { Direction::ToClient };
         let half = &mut self.halves[direction as usize];
-        half.give_up_first(Reason::ReassemblyLimit, now, &mut |piece| sink(direction, piece));
+        half.give_up_first(Reason::ReassemblyLimit, now, u64::MAX, &mut |piece| sink(direction, piece));
+        self.release(now, sink);
+    }
+
+    /// Delivers what waited for bytes of the other direction that have passed by now.
+    fn release(&mut self, now: Time, sink: Sink<'_>) {
+        loop {
+            let before = self.halves.each_ref().map(|half| half.next);
+            for direction in Direction::BOTH {
+                if self.halves[direction as usize].is_blocked() {
+                    let passed = self.halves[direction.other() as usize].passed();
+                    self.halves[direction as usize].settle(now, passed, &mut |piece| sink(direction, piece));
+                }
+            }
+            if self.halves.each_ref().map(|half| half.next) == before {
+                return;
+            }
+        }
     }
 
     /// Delivers what is kept and ends both directions. `reason`: of what is missing before something that was kept.
     pub(super) fn finish(&mut self, how: Ending, reason: Reason, now: Time, sink: Sink<'_>) {
+        // In turns, so that what waits for the other direction comes after it.
+        while let Some(direction) = Direction::BOTH.into_iter().find(|&direction| {
+            let half = &self.halves[direction as usize];
+            !half.ended && half.holds() && !half.is_blocked()
+        }) {
+            let passed = self.halves[direction.other() as usize].passed();
+            self.halves[direction as usize].give_up_first(reason, now, passed, &mut |piece| sink(direction, piece));
+            self.release(now, sink);
+        }
         for direction in Direction::BOTH {
             self.halves[direction as usize].finish(how, reason, now, &mut |piece| sink(direction, piece));
         }

@@ -22,6 +22,8 @@ pub(super) struct Queue {
 pub(super) struct Segment {
     pub(super) bytes: Box<[u8]>,
     pub(super) time: Time,
+    /// What its sender had by then of the other direction.
+    pub(super) acks: u64,
 }
 
 impl Segment {
@@ -41,7 +43,7 @@ pub(super) struct Hole {
 impl Queue {
     /// Keeps a segment by the rules of Linux's `tcp_data_queue_ofo`: what is there already stays, but what the new one
     /// covers wholly makes room for it. Returns how many bytes were seen before.
-    pub(super) fn insert(&mut self, start: u64, bytes: &[u8], time: Time) -> u64 {
+    pub(super) fn insert(&mut self, start: u64, bytes: &[u8], time: Time, acks: u64) -> u64 {
         let len = bytes.len() as u64;
         let end = start + len;
         if let Some((&before, segment)) = self.segments.range(..=start).next_back()
@@ -59,7 +61,7 @@ impl Queue {
             self.segments.remove(&at);
         }
         self.bytes += bytes.len();
-        self.segments.insert(start, Segment { bytes: bytes.into(), time });
+        self.segments.insert(start, Segment { bytes: bytes.into(), time, acks });
         again
     }
 
@@ -88,12 +90,18 @@ impl Queue {
         again
     }
 
-    /// Takes the segment from which the byte at `next` would come.
-    pub(super) fn take_segment(&mut self, next: u64) -> Option<(u64, Segment)> {
-        let entry = self.segments.first_entry().filter(|entry| *entry.key() <= next)?;
+    /// Takes the segment from which the byte at `next` would come, if its sender had no more than `passed`.
+    pub(super) fn take_segment(&mut self, next: u64, passed: u64) -> Option<(u64, Segment)> {
+        let due = |start, segment: &Segment| start <= next && (segment.acks <= passed || segment.end(start) <= next);
+        let entry = self.segments.first_entry().filter(|entry| due(*entry.key(), entry.get()))?;
         let (start, segment) = entry.remove_entry();
         self.bytes -= segment.bytes.len();
         Some((start, segment))
+    }
+
+    /// Behind `take_segment`: the byte at `next` is kept, and its sender had more than has passed.
+    pub(super) fn is_blocked(&self, next: u64) -> bool {
+        self.first_segment().is_some_and(|start| start <= next)
     }
 
     pub(super) fn take_hole(&mut self, next: u64) -> Option<(u64, Hole)> {

@@ -237,6 +237,11 @@ impl Rig {
         joined
     }
 
+    /// What came in both directions of the only flow, in its order.
+    pub(super) fn both(&self) -> Vec<(Direction, Got)> {
+        self.pieces.list.iter().map(|(_, direction, got)| (*direction, got.clone())).collect()
+    }
+
     #[track_caller]
     pub(super) fn expect(&self, direction: Direction, wanted: &[Got]) {
         assert_eq!(self.got(1, direction), wanted);

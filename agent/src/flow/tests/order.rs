@@ -154,3 +154,58 @@ fn chunks_carry_the_time_of_their_own_packet() {
     }
     assert_eq!(times, [10, 30, 20]);
 }
+
+#[test]
+fn an_answer_comes_after_what_it_acknowledges() {
+    let mut rig = Rig::open();
+    rig.send(server(0).ack(of_client(4)).data(b"pong"));
+    assert_eq!(rig.both(), []);
+    rig.send(client(0).ack(of_server(0)).data(b"ping"));
+    assert_eq!(rig.both(), [(ToServer, bytes(b"ping")), (ToClient, bytes(b"pong"))]);
+}
+
+#[test]
+fn an_answer_comes_after_what_it_acknowledges_and_is_missing() {
+    let mut rig = Rig::open();
+    rig.send(client(4).ack(of_server(0)).data(b"tail"));
+    rig.send(server(0).ack(of_client(8)).data(b"one"));
+    rig.send(client(8).ack(of_server(3)).data(b"more"));
+    assert_eq!(rig.both(), []);
+    rig.expire_after(rig.limits.reorder_nanos);
+    let expected =
+        [(ToServer, lost(4)), (ToServer, bytes(b"tail")), (ToClient, bytes(b"one")), (ToServer, bytes(b"more"))];
+    assert_eq!(rig.both(), expected);
+}
+
+#[test]
+fn directions_that_claim_to_wait_for_each_other_wait_no_longer_than_for_a_gap() {
+    let mut rig = Rig::open();
+    rig.send(client(0).ack(of_server(9)).data(b"first"));
+    rig.send(server(0).ack(of_client(9)).data(b"second"));
+    rig.expire_after(rig.limits.reorder_nanos);
+    rig.finish();
+    let [to_server, to_client] = [ToServer, ToClient].map(|direction| rig.got(1, direction));
+    assert_eq!(to_server, [bytes(b"first"), lost(4), Got::End(Ending::Expired)]);
+    assert_eq!(to_client, [bytes(b"second"), lost(3), Got::End(Ending::Expired)]);
+}
+
+#[test]
+fn a_gap_lets_pass_what_waited_for_it_in_turns() {
+    let mut rig = Rig::open();
+    rig.send(client(0).ack(of_server(0)).data(b"q1"));
+    // The front of the first answer is missing.
+    rig.send(server(2).ack(of_client(2)).data(b"a1"));
+    rig.send(client(2).ack(of_server(4)).data(b"q2"));
+    rig.send(server(4).ack(of_client(4)).data(b"a2"));
+    rig.send(client(4).ack(of_server(6)).data(b"q3"));
+    rig.expire_after(rig.limits.reorder_nanos);
+    let expected = [
+        (ToServer, bytes(b"q1")),
+        (ToClient, lost(2)),
+        (ToClient, bytes(b"a1")),
+        (ToServer, bytes(b"q2")),
+        (ToClient, bytes(b"a2")),
+        (ToServer, bytes(b"q3")),
+    ];
+    assert_eq!(rig.both(), expected);
+}

@@ -26,7 +26,11 @@ fn body(out: &mut Vec<u8>, body: &Body, detail: Detail) {
         Some(size) => text::number(out, *size),
         None => out.extend_from_slice(b"null"),
     }
-    if detail == Detail::Full {
+    // Whether there was a body at all is not known either: nothing of it is claimed.
+    let unknown = size.is_none() && kept.is_empty();
+    if detail == Detail::Full && unknown {
+        out.extend_from_slice(b",\"body\":null");
+    } else if detail == Detail::Full {
         match std::str::from_utf8(kept) {
             Ok(kept) => {
                 out.extend_from_slice(b",\"body\":");
@@ -42,7 +46,7 @@ fn body(out: &mut Vec<u8>, body: &Body, detail: Detail) {
     }
     out.extend_from_slice(b",\"body_kept\":");
     text::number(out, kept.len() as u64);
-    if *truncated {
+    if *truncated && !unknown {
         out.extend_from_slice(b",\"body_truncated\":true");
     }
     if let Some(decoded) = decoded {
