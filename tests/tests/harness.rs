@@ -19,6 +19,19 @@ const REALLY: [(&str, &str); 3] = [
     ("http", "tls/zeek-ssl-to-http-server.pcap"),
 ];
 
+/// Where who joins late can't know better.
+const UNTELLABLE: [(&str, u64); 6] = [
+    // Inside of a tunnel, which was made to look like HTTP.
+    ("made/upgrade.pcap from packet 1", 9),
+    ("made/upgrade.pcap from packet 1", 10),
+    ("made/upgrade.pcap from packet 1", 11),
+    ("made/upgrade.pcap from packet 1", 12),
+    // The capture lacks a call between this packet and the next request. Who doesn't know that pairs the request with
+    // its answer, and is right (by the numbers of their bytes); who knows it leaves them apart.
+    ("http1/zeek-zero-length-bodies-with-drops.pcap from packet 1", 16),
+    ("http1/zeek-zero-length-bodies-with-drops.pcap from packet 1", 17),
+];
+
 #[test]
 fn cut_anywhere_the_records_are_the_same() {
     cuts::check(&connections_of(&DISSECTED), &real).settle("cuts");
@@ -31,10 +44,7 @@ fn a_lost_segment_makes_no_value_wrong_and_is_told() {
 
 #[test]
 fn a_late_join_makes_no_value_wrong() {
-    let mut connections = connections_of(&DISSECTED);
-    // Inside of a tunnel whose beginning was not seen, what was made to look like HTTP can't be told from it.
-    connections.retain(|connection| connection.name != "made/upgrade.pcap from packet 1");
-    late::check(&connections, &real).settle("joins");
+    late::check(&connections_of(&DISSECTED), &UNTELLABLE, &real).settle("joins");
 }
 
 #[test]
@@ -54,6 +64,10 @@ fn no_probe_takes_another_protocol_for_its_own() {
 
 type Check = fn(&[Connection], &Pipeline<'_>) -> Report;
 
+fn late_anywhere(connections: &[Connection], pipeline: &Pipeline<'_>) -> Report {
+    late::check(connections, &[], pipeline)
+}
+
 #[test]
 fn planted_mistakes_are_found() {
     let some = connections_of(&["made"]);
@@ -64,7 +78,7 @@ fn planted_mistakes_are_found() {
         ("fills gaps with zeros", loss::check, &plants::fills_gaps_with_zeros),
         ("hides loss", loss::check, &plants::hides_loss),
         ("takes a front for the body", loss::check, &plants::takes_a_front_for_the_body),
-        ("trusts a late join", late::check, &plants::trusts_a_late_join),
+        ("trusts a late join", late_anywhere, &plants::trusts_a_late_join),
     ];
     for (name, check, plant) in plants {
         // Large bodies make cuts slow and no mistake plainer.
