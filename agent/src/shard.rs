@@ -117,7 +117,9 @@ impl Shard {
 
     /// Hands over what was made since the last call.
     pub fn take(&mut self) -> (Vec<Record>, Counters) {
-        (std::mem::take(&mut self.out.records), std::mem::take(&mut self.out.counters))
+        // As many are likely to come again.
+        let room = Vec::with_capacity(self.out.records.len());
+        (std::mem::replace(&mut self.out.records, room), std::mem::take(&mut self.out.counters))
     }
 
     /// The kernel had no room for packets of a view: its flow is told how far the stream really went.

@@ -35,6 +35,8 @@ use crate::{
 
 /// Text that a lane gathers before it hands it on.
 const HANDED_ON: usize = 128 * 1024;
+/// Room for the line that fills a text: what is longer moves it.
+const LAST_LINE: usize = 16 * 1024;
 /// Batches after which a lane says at the latest how far it has come: the others' lines wait for that.
 const TURNS: usize = 16;
 /// One more batch for so many flows: to say how far it has come costs the lane a look at all of them.
@@ -197,7 +199,7 @@ impl<'a> LanePrinter<'a> {
     }
 
     fn hand_on(&mut self, settled: Time) {
-        let text = std::mem::replace(&mut self.text, self.buffers.take());
+        let text = std::mem::replace(&mut self.text, self.buffers.take(HANDED_ON + LAST_LINE));
         let lines = std::mem::take(&mut self.lines);
         // Without a receiver nobody reads what is printed, and the reading ends.
         let _ = self.send.send(Lines { lane: self.lane, text, lines, settled });

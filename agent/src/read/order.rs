@@ -73,11 +73,13 @@ pub struct Lines {
 pub struct Buffers(Mutex<Vec<Vec<u8>>>);
 
 impl Buffers {
-    /// Kept for reuse at most: what is on its way between the lanes and the printing.
-    const KEPT: usize = 4 * LANES;
+    /// Kept for reuse at most: what is held before printing starts, in pieces of 128 KiB.
+    const KEPT: usize = HELD_MIN / (128 << 10);
 
-    pub fn take(&self) -> Vec<u8> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    /// With room for so much.
+    pub fn take(&self, room: usize) -> Vec<u8> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        kept.unwrap_or_else(|| Vec::with_capacity(room))
     }
 
     fn give(&self, mut buffer: Vec<u8>) {

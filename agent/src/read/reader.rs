@@ -29,7 +29,7 @@ use crate::{
 /// Blocks in use beside one for each open file: enough to keep the lanes busy while the reader waits for the disk.
 const BLOCKS: usize = 32;
 /// Packets dealt out at once, to make the dealing cheap; whole runs, so it may be more.
-const BATCH: usize = 512;
+const BATCH: usize = 2048;
 /// Blocks dealt out at once at most, since a batch keeps them all: of many files read as one, each run is a block.
 const BATCH_BLOCKS: usize = 8;
 /// Every lane is told that so much time has passed, whether or not it had packets.

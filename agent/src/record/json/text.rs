@@ -21,19 +21,19 @@ pub(super) fn utf8_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
-fn escaped(out: &mut Vec<u8>, text: &[u8], mut utf8: bool) {
+fn escaped(out: &mut Vec<u8>, text: &[u8], utf8: bool) {
+    out.reserve(text.len() + WORD);
+    let mut high = if utf8 { 0 } else { HIGH };
     let mut rest = text;
     loop {
-        let (run, after) = rest.split_at(plain_run(rest, utf8));
-        out.extend_from_slice(run);
-        match after.split_first() {
+        rest = plain(out, rest, high);
+        match rest.split_first() {
             None => return,
             Some((0x80.., _)) => {
-                if std::str::from_utf8(after).is_err() {
-                    return latin1(out, after);
+                if std::str::from_utf8(rest).is_err() {
+                    return latin1(out, rest);
                 }
-                utf8 = true;
-                rest = after;
+                high = 0;
             }
             Some((&byte, after)) => {
                 escape(out, byte);
@@ -43,27 +43,47 @@ fn escaped(out: &mut Vec<u8>, text: &[u8], mut utf8: bool) {
     }
 }
 
-/// How many bytes from the front can be copied as they are. RFC 8259, 7: all but the quote, the backslash and the
-/// control characters.
-fn plain_run(text: &[u8], utf8: bool) -> usize {
-    let high = if utf8 { 0 } else { HIGH };
-    // The lowest marked byte is exact; a borrow can mark wrong ones only above it.
-    let marks = |word: u64| {
-        let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
-        let controls = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
-        controls | zeros(word ^ (ONES * 0x22)) | zeros(word ^ (ONES * 0x5c)) | (word & high)
-    };
-    let (words, rest) = text.as_chunks::<8>();
-    let mut run = 0;
-    for &word in words {
-        let found = marks(u64::from_le_bytes(word));
-        if found != 0 {
-            return run + (found.trailing_zeros() / 8) as usize;
+/// Bytes that are looked at and copied at once: most strings are so short that a call to copy them costs more than they do.
+const WORD: usize = 8;
+
+/// Copies what can stay as it is from the front; returns what is behind. RFC 8259, 7: all but the quote, the backslash and
+/// the control characters.
+fn plain<'a>(out: &mut Vec<u8>, text: &'a [u8], high: u64) -> &'a [u8] {
+    let mut rest = text;
+    while let Some((word, after)) = rest.split_first_chunk::<WORD>() {
+        out.extend_from_slice(word);
+        let plain = plain_bytes(u64::from_le_bytes(*word), high);
+        if plain < WORD {
+            out.truncate(out.len() - WORD + plain);
+            return &rest[plain..];
         }
-        run += 8;
+        rest = after;
     }
-    let special = |&byte: &u8| byte < 0x20 || byte == b'"' || byte == b'\\' || (byte >= 0x80 && !utf8);
-    run + rest.iter().position(special).unwrap_or(rest.len())
+    let (word, length) = (last_word(rest), rest.len());
+    out.extend_from_slice(&word.to_le_bytes());
+    let plain = plain_bytes(word, high).min(length);
+    out.truncate(out.len() - WORD + plain);
+    &rest[plain..]
+}
+
+/// Less than a word, filled up with zeros.
+fn last_word(text: &[u8]) -> u64 {
+    match (text.first_chunk::<4>(), text.last_chunk::<4>()) {
+        (Some(front), Some(back)) => {
+            let [front, back] = [front, back].map(|half| u64::from(u32::from_le_bytes(*half)));
+            front | back << (8 * (text.len() - 4))
+        }
+        _ => text.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
+    }
+}
+
+/// How many bytes at the front of a word can be copied as they are.
+fn plain_bytes(word: u64, high: u64) -> usize {
+    // The lowest marked byte is exact; a borrow can mark wrong ones only above it.
+    let below = |word: u64, least: u64| word.wrapping_sub(ONES * least);
+    let special = below(word, 0x20) | below(word ^ (ONES * 0x22), 1) | below(word ^ (ONES * 0x5c), 1);
+    let marks = ((special & !word) | (word & high)) & HIGH;
+    (marks.trailing_zeros() / 8) as usize
 }
 
 fn escape(out: &mut Vec<u8>, byte: u8) {
@@ -95,24 +115,28 @@ fn latin1(out: &mut Vec<u8>, text: &[u8]) {
 
 /// Appends a number in decimal.
 pub(in crate::record) fn number(out: &mut Vec<u8>, value: u64) {
-    const PAIRS: &[u8; 200] = b"00010203040506070809101112131415161718192021222324252627282930313233343536373839\
-        40414243444546474849505152535455565758596061626364656667686970717273747576777879\
-        8081828384858687888990919293949596979899";
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    let mut rest = value;
-    while rest >= 10 {
-        let pair = (rest % 100) as usize * 2;
-        rest /= 100;
-        at -= 2;
-        digits[at..at + 2].copy_from_slice(&PAIRS[pair..pair + 2]);
+    const FOUR: u64 = 10_000;
+    if value >= FOUR {
+        number(out, value / FOUR);
+        let [[a, b], [c, d]] = [value % FOUR / 100, value % 100].map(two_digits);
+        return out.extend_from_slice(&[a, b, c, d]);
     }
-    // An even count of digits ends with nothing left; zero itself has one digit.
-    if rest > 0 || value == 0 {
-        at -= 1;
-        digits[at] = b'0' + rest as u8;
+    if value >= 1000 {
+        let [[a, b], [c, d]] = [value / 100, value % 100].map(two_digits);
+        out.extend_from_slice(&[a, b, c, d]);
+    } else if value >= 100 {
+        let [a, b] = two_digits(value % 100);
+        out.extend_from_slice(&[b'0' + (value / 100) as u8, a, b]);
+    } else if value >= 10 {
+        out.extend_from_slice(&two_digits(value));
+    } else {
+        out.push(b'0' + value as u8);
     }
-    out.extend_from_slice(&digits[at..]);
+}
+
+/// Of a number below 100.
+fn two_digits(value: u64) -> [u8; 2] {
+    [b'0' + (value / 10) as u8, b'0' + (value % 10) as u8]
 }
 
 /// Appends a signed number in decimal.

@@ -136,16 +136,22 @@ const TABLE: &[(&str, Rule)] = &[
 
 /// Whether the value under this name is a secret. The name is as sent, escapes undone.
 pub(super) fn is_secret(name: &[u8], place: Place) -> bool {
-    // The last two letters decide nearly always: a header that is none of ours costs a look at one bit.
-    let name = without_tail(name);
-    let [.., before, last] = *name else { return false };
-    if before.is_ascii_alphanumeric() && PAIRS[slot(last)] & (1 << slot(before)) == 0 {
+    if let [.., before, last] = *name
+        && before.is_ascii_alphabetic()
+        && last.is_ascii_alphabetic()
+        && FIRST[Tail::slot_of(last, before)] == NONE
+    {
         return false;
     }
+    let Some(tail) = Tail::of(name) else { return false };
     let mut verdict = false;
-    let mut row = FIRST[slot(last)];
+    let mut row = FIRST[tail.slot()];
     while let Some(&(text, rule)) = TABLE.get(row as usize) {
-        row = NEXT[row as usize];
+        let Row { tail: row_tail, next } = ROWS[row as usize];
+        row = next;
+        if (tail.0 ^ row_tail.0) & row_tail.mask() != 0 {
+            continue;
+        }
         if let Some(whole) = ends_with(name, text) {
             match rule {
                 Whole => verdict |= whole,
@@ -161,7 +167,7 @@ pub(super) fn is_secret(name: &[u8], place: Place) -> bool {
 
 /// Whether the name ends in `text`, and then whether that is all of it.
 fn ends_with(name: &[u8], text: &str) -> Option<bool> {
-    let mut letters = name.iter().rev().filter(|byte| byte.is_ascii_alphanumeric());
+    let mut letters = without_tail(name).iter().rev().filter(|byte| byte.is_ascii_alphanumeric());
     for expected in text.bytes().rev() {
         if letters.next()?.to_ascii_lowercase() != expected {
             return None;
@@ -182,36 +188,75 @@ fn without_tail(name: &[u8]) -> &[u8] {
     rest
 }
 
-/// The slot of a letter, without regard to case. Other bytes share slots with letters: a false alarm, cleared by the table.
-const fn slot(letter: u8) -> usize {
-    (letter & 0x1f) as usize
+/// The last four letters of a name, the last one lowest, in lower case: every header and key of every call is asked, and
+/// they decide nearly always, mostly the last two alone.
+#[derive(Clone, Copy)]
+struct Tail(u32);
+
+impl Tail {
+    /// `None` when there are less than two: no row is that short.
+    const fn of(name: &[u8]) -> Option<Self> {
+        let mut at = name.len();
+        let (mut tail, mut count) = (0, 0);
+        while at > 0 && count < 4 {
+            at -= 1;
+            let byte = name[at];
+            if byte.is_ascii_alphabetic() || (byte.is_ascii_digit() && count > 0) {
+                tail |= (byte.to_ascii_lowercase() as u32) << (8 * count);
+                count += 1;
+            }
+        }
+        if count < 2 { None } else { Some(Self(tail)) }
+    }
+
+    /// By the last two letters.
+    const fn slot(self) -> usize {
+        let [last, before, ..] = self.0.to_le_bytes();
+        Self::slot_of(last, before)
+    }
+
+    /// Without regard to case. Digits share slots with letters: a false alarm, which the comparison clears.
+    const fn slot_of(last: u8, before: u8) -> usize {
+        (last as usize & 0x1f) | (before as usize & 0x1f) << 5
+    }
+
+    /// Of a row with less than four letters the others don't count.
+    const fn mask(self) -> u32 {
+        match self.0 {
+            0x0100_0000.. => u32::MAX,
+            0x0001_0000.. => 0x00ff_ffff,
+            _ => 0xffff,
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Row {
+    tail: Tail,
+    /// The next one with the same last two letters.
+    next: u8,
 }
 
 const NONE: u8 = u8::MAX;
 
-/// By last letter: the first row that ends in it.
-static FIRST: [u8; 32] = INDEX.0;
-/// By row: the next one with the same last letter.
-static NEXT: [u8; TABLE.len()] = INDEX.1;
-/// By last letter: a bit for each letter that stands before it in some row.
-static PAIRS: [u32; 32] = INDEX.2;
+/// By the last two letters: the first row that ends in them.
+static FIRST: [u8; 1024] = INDEX.0;
+static ROWS: [Row; TABLE.len()] = INDEX.1;
 
-const INDEX: ([u8; 32], [u8; TABLE.len()], [u32; 32]) = index();
+const INDEX: ([u8; 1024], [Row; TABLE.len()]) = index();
 
-const fn index() -> ([u8; 32], [u8; TABLE.len()], [u32; 32]) {
+const fn index() -> ([u8; 1024], [Row; TABLE.len()]) {
     assert!(TABLE.len() < NONE as usize);
-    let (mut first, mut next, mut pairs) = ([NONE; 32], [NONE; TABLE.len()], [0; 32]);
+    let mut first = [NONE; 1024];
+    let mut rows = [Row { tail: Tail(0), next: NONE }; TABLE.len()];
     let mut row = TABLE.len();
     while row > 0 {
         row -= 1;
-        let text = TABLE[row].0.as_bytes();
-        let last = text[text.len() - 1];
-        assert!(last.is_ascii_lowercase() && text[text.len() - 2].is_ascii_lowercase());
-        next[row] = first[slot(last)];
-        first[slot(last)] = row as u8;
-        pairs[slot(last)] |= 1 << slot(text[text.len() - 2]);
+        let Some(tail) = Tail::of(TABLE[row].0.as_bytes()) else { panic!("a name of one letter") };
+        rows[row] = Row { tail, next: first[tail.slot()] };
+        first[tail.slot()] = row as u8;
     }
-    (first, next, pairs)
+    (first, rows)
 }
 
 #[cfg(test)]
