@@ -6,10 +6,6 @@ use std::{borrow::Cow, mem::size_of};
 use super::Record;
 use crate::dissect::{Exchange, Head, Message};
 
-/// What the allocator adds to each allocation: a header of 8 bytes (glibc) or 4 (musl), and what rounding up to a size
-/// class wastes, on average 10 bytes at the 100 to 200 bytes that most of a record's allocations have.
-const ALLOCATION: usize = 20;
-
 /// Slack up to this is not worth a reallocation; nor is less than an eighth of the capacity.
 const SLACK: usize = 64;
 
@@ -39,8 +35,13 @@ fn message(message: &Message) -> usize {
     head + allocated(headers.heap()) + allocated(trailers.heap()) + allocated(body.kept.capacity())
 }
 
+/// What mimalloc takes for so many bytes: it has four sizes between two powers of two, and no headers.
 fn allocated(bytes: usize) -> usize {
-    if bytes == 0 { 0 } else { bytes + ALLOCATION }
+    match bytes.checked_ilog2() {
+        None => 0,
+        Some(0..=5) => bytes.next_multiple_of(8),
+        Some(bits) => bytes.next_multiple_of(1 << (bits - 2)),
+    }
 }
 
 /// Gives back what the dissector's buffers have too much.
