@@ -17,6 +17,10 @@ use crate::{
 /// request is visible while it runs.
 const OPEN_SHOWN_AFTER: u64 = 1_000_000_000;
 
+/// Bytes that the conversations of a shard may hold together: undecided input, and messages that are not over. Ordinary
+/// traffic holds a few megabytes; heads and bodies that never end, on each of 65,536 flows, could hold gigabytes.
+const HELD: usize = 64 << 20;
+
 /// Flows that no dissector reads, shown by the status: the largest ones.
 const UNDECODED_SHOWN: usize = 50;
 
@@ -35,6 +39,8 @@ pub struct ShardOptions {
 pub struct Shard {
     options: ShardOptions,
     flows: FlowTable<Conversation>,
+    /// Payload since the last look at what conversations hold: they can't have come to hold more than that.
+    fed: usize,
     out: Out,
 }
 
@@ -57,11 +63,16 @@ impl Shard {
             counters: Counters::default(),
             done: Vec::new(),
         };
-        Self { options, flows, out }
+        Self { options, flows, fed: 0, out }
     }
 
     pub fn packet(&mut self, packet: &Packet<'_>) {
-        let Self { options, flows, out } = self;
+        self.fed += packet.payload.len();
+        if self.fed >= HELD / 2 {
+            self.relieve();
+            self.fed = 0;
+        }
+        let Self { options, flows, fed: _, out } = self;
         let Out { epoch, redactor, records, counters, done } = out;
         flows.packet(
             packet,
@@ -83,6 +94,25 @@ impl Shard {
             flow.state.feed(direction, piece, counters, done);
             keep(flow, *epoch, redactor.as_ref(), done, records, counters);
         });
+    }
+
+    /// Takes from the flows that hold most until the rest is within half of the limit.
+    fn relieve(&mut self) {
+        let mut held = self.flows.iter().map(|flow| flow.state.held_bytes()).sum::<usize>();
+        if held <= HELD {
+            return;
+        }
+        let Out { epoch, redactor, records, counters, done } = &mut self.out;
+        let mut flows: Vec<_> = self.flows.iter_mut().map(|flow| (flow.state.held_bytes(), flow)).collect();
+        flows.sort_unstable_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+        for (bytes, flow) in flows {
+            if held <= HELD / 2 {
+                break;
+            }
+            held -= bytes;
+            flow.state.relieve(counters, done);
+            keep(flow, *epoch, redactor.as_ref(), done, records, counters);
+        }
     }
 
     /// Shows what is still open.
@@ -228,5 +258,46 @@ fn keep(
             counters.redacted += u64::from(record.redacted);
         }
         records.push(record);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::{CaptureSource, TcpFlags, TcpHeader, Transport, Tuple};
+
+    #[test]
+    fn heads_that_never_end_are_given_up_when_they_hold_too_much() {
+        let mut shard = Shard::new(ShardOptions {
+            settings: Settings { max_body: 64 << 10 },
+            limits: Limits::default(),
+            redactor: None,
+            epoch: 0,
+        });
+        let head = [b"GET / HTTP/1.1\r\nA: ".as_slice(), &[b'a'; 60_000]].concat();
+        let mut most = 0;
+        for number in 0..3000_u16 {
+            let client = std::net::SocketAddr::from(([10, 0, 0, 1], 10_000 + number));
+            let header = Tuple { src: client, dst: std::net::SocketAddr::from(([10, 0, 0, 2], 80)) };
+            for (seq, flags, payload) in [(0, TcpFlags::SYN, &[][..]), (1, TcpFlags::ACK, &head)] {
+                let tcp = TcpHeader { seq, ack: 1, flags: TcpFlags(flags), window: 0xffff, window_scale: None };
+                shard.packet(&Packet {
+                    time: Time(1_000_000 * u64::from(number)),
+                    source: CaptureSource::Pcap,
+                    number: u64::from(number) + 1,
+                    view: None,
+                    header,
+                    transport: Transport::Tcp(tcp),
+                    payload,
+                    wire_len: payload.len() as u32,
+                    cut: None,
+                });
+            }
+            most = most.max(shard.held_bytes());
+        }
+        assert!(most > HELD / 2 && most <= HELD / 2 * 3, "held {most}");
+        let counters = shard.take().1;
+        assert!(counters.undecoded.get(Reason::InputLimit) > HELD as u64);
+        assert_eq!(counters.bytes, counters.captured_bytes);
     }
 }

@@ -92,11 +92,11 @@ impl Conversation {
                 self.chunk(from, bytes, time, counters);
             }
             // The body rate is a policy, also where a dissector would have needed the bytes.
-            Piece::Gap { bytes, reason, time: _ } => {
-                self.missing(from, Missing { bytes, reason, skipped: reason == Reason::BodyRate }, counters);
+            Piece::Gap { bytes, reason, time } => {
+                self.missing(from, Missing { bytes, reason, skipped: reason == Reason::BodyRate, time }, counters);
             }
-            Piece::Skip { bytes, reason, time: _ } => {
-                self.missing(from, Missing { bytes, reason, skipped: true }, counters)
+            Piece::Skip { bytes, reason, time } => {
+                self.missing(from, Missing { bytes, reason, skipped: true, time }, counters)
             }
             Piece::End { how, time: _ } => self.end(from, how, counters),
         }
@@ -136,6 +136,23 @@ impl Conversation {
     pub fn held_bytes(&self) -> usize {
         let messages = self.reader.as_ref().map_or(0, |reader| reader.output.pairing.held());
         self.lanes.iter().map(|lane| lane.held().len()).sum::<usize>() + messages
+    }
+
+    /// Gives back all that is held: messages being gathered are closed as they are, and reading goes on at later turns.
+    pub fn relieve(&mut self, counters: &mut Counters, done: &mut Vec<Exchange>) {
+        for direction in Direction::BOTH {
+            if self.lanes[direction as usize].sync == Sync::InStep {
+                self.forget(direction, Reason::InputLimit, None, counters);
+            } else if !self.lanes[direction as usize].held().is_empty() {
+                let lane = &mut self.lanes[direction as usize];
+                counters.undecoded.add(Reason::InputLimit, lane.clear() as u64);
+                (lane.sync, lane.whole) = (Sync::Lost(Reason::InputLimit), false);
+                self.lose(direction, None, counters);
+            }
+        }
+        if let Some(reader) = &mut self.reader {
+            done.append(&mut reader.output.done);
+        }
     }
 
     /// Start of the oldest exchange that is still open, or that may begin with bytes that are held.
@@ -327,7 +344,7 @@ impl Conversation {
         let lane = &mut self.lanes[from as usize];
         lane.turn = false;
         let mut missing = missing;
-        let passed = if lane.sync == Sync::InStep { lane.pass_missing(missing.bytes) } else { 0 };
+        let passed = if lane.sync == Sync::InStep { lane.pass_missing(missing.bytes, missing.time) } else { 0 };
         if passed > 0 {
             counters.skipped(passed, missing.reason);
             missing.bytes -= passed;
@@ -348,7 +365,7 @@ impl Conversation {
             counters.lost(missing.bytes, missing.reason);
         }
         let lane = &mut self.lanes[from as usize];
-        lane.advance(missing.bytes);
+        lane.advance(missing.bytes, missing.time);
         match lane.sync {
             Sync::Closed(_) => {}
             Sync::InStep => {

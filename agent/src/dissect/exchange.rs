@@ -96,6 +96,8 @@ pub struct Body {
     pub decoded: Option<&'static str>,
     /// `kept` is not the whole body.
     pub truncated: bool,
+    /// Its last bytes were lost, so that nobody knows when it ended.
+    pub end_lost: bool,
 }
 
 /// Names and values in order, with repetitions, as sent. One allocation: each entry is two lengths and two texts.

@@ -29,6 +29,8 @@ pub(super) struct Cursor {
     skip: u64,
     /// Time of the last byte that was taken.
     last: Time,
+    /// Bytes behind that one are missing, and when they passed is not known.
+    last_lost: bool,
 }
 
 /// See the module.
@@ -53,6 +55,7 @@ impl Input<'_> {
             return;
         }
         self.cursor.last = self.time_at(count - 1);
+        self.cursor.last_lost = false;
         self.cursor.position += count as u64;
         self.taken += count;
     }
@@ -88,6 +91,11 @@ impl Input<'_> {
     /// When the last byte that was consumed or skipped came.
     pub fn last_time(&self) -> Time {
         self.cursor.last
+    }
+
+    /// Bytes behind that one are missing, and when they passed is not known.
+    pub fn last_lost(&self) -> bool {
+        self.cursor.last_lost
     }
 
     /// The first byte of `bytes()` is the first of a segment that follows the other side's data.
@@ -182,26 +190,27 @@ impl Lane {
             return bytes;
         }
         let here = (bytes.len() as u64).min(self.cursor.skip);
-        self.pass_missing(here);
-        if here > 0 {
-            self.cursor.last = time;
-        }
+        self.pass_missing(here, Some(time));
         &bytes[here as usize..]
     }
 
     /// Takes what is being skipped from `count` missing bytes; returns how many that were.
-    pub(super) fn pass_missing(&mut self, count: u64) -> u64 {
+    pub(super) fn pass_missing(&mut self, count: u64, time: Option<Time>) -> u64 {
         let here = count.min(self.cursor.skip);
-        self.advance(here);
+        self.advance(here, time);
         if self.cursor.skip != u64::MAX {
             self.cursor.skip -= here;
         }
         here
     }
 
-    /// Counts missing bytes into the position.
-    pub(super) fn advance(&mut self, missing: u64) {
+    /// Counts missing bytes into the position, and into the time when that is known.
+    pub(super) fn advance(&mut self, missing: u64, time: Option<Time>) {
         self.cursor.position = self.cursor.position.saturating_add(missing);
+        if missing > 0 {
+            self.cursor.last = time.unwrap_or(self.cursor.last);
+            self.cursor.last_lost = time.is_none();
+        }
     }
 
     pub(super) fn skipping(&self) -> bool {
@@ -351,7 +360,7 @@ mod tests {
             assert!(input.bytes().is_empty());
         });
         assert_eq!(lane.pass(b"efg", Time(2)), b"");
-        assert_eq!(lane.pass_missing(2), 2);
+        assert_eq!(lane.pass_missing(2, None), 2);
         assert_eq!(lane.pass(b"jkl", Time(3)), b"kl");
         assert_eq!((lane.cursor.position, lane.cursor.last), (10, Time(3)));
     }

@@ -155,4 +155,6 @@ pub struct Missing {
     pub reason: Reason,
     /// Left out by policy, not lost.
     pub skipped: bool,
+    /// Of the packet that carried the last of them, when it was seen.
+    pub time: Option<crate::time::Time>,
 }

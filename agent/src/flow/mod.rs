@@ -57,9 +57,9 @@ pub enum Piece<'a> {
     /// The next bytes, at the time of the packet that carried them.
     Chunk { bytes: &'a [u8], time: Time },
     /// Bytes that passed and are missing. `dissect` says whether anybody needed them, and counts them then.
-    Gap { bytes: u64, reason: Reason, time: Time },
+    Gap { bytes: u64, reason: Reason, time: Option<Time> },
     /// Bytes that policy left out (`Reason::BodyRate`), of known extent.
-    Skip { bytes: u64, reason: Reason, time: Time },
+    Skip { bytes: u64, reason: Reason, time: Option<Time> },
     /// Nothing more will come in this direction.
     End { how: Ending, time: Time },
 }
@@ -78,8 +78,8 @@ impl Piece<'_> {
         self.len() == 0
     }
 
-    /// Missing bytes: left out by policy, or lost.
-    fn missing(bytes: u64, reason: Reason, time: Time) -> Self {
+    /// Missing bytes: left out by policy, or lost. `time`: of the packet that carried the last of them, when it was seen.
+    fn missing(bytes: u64, reason: Reason, time: Option<Time>) -> Self {
         match reason {
             Reason::BodyRate => Self::Skip { bytes, reason, time },
             _ => Self::Gap { bytes, reason, time },

@@ -35,6 +35,6 @@ pub(super) fn datagram<T>(
     if cut > 0 {
         *missing += cut;
         let reason = packet.cut.unwrap_or(Reason::NotCaptured);
-        each(flow, direction, Piece::missing(cut, reason, packet.time), counters);
+        each(flow, direction, Piece::missing(cut, reason, Some(packet.time)), counters);
     }
 }

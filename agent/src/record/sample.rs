@@ -61,7 +61,7 @@ pub(super) fn headers(pairs: &[(&str, &str)]) -> Headers {
 }
 
 pub(super) fn body(kept: &[u8]) -> Body {
-    Body { size: Some(kept.len() as u64), kept: kept.to_vec(), decoded: None, truncated: false }
+    Body { size: Some(kept.len() as u64), kept: kept.to_vec(), decoded: None, truncated: false, end_lost: false }
 }
 
 pub(super) fn request(method: &'static str, target: &str, pairs: &[(&str, &str)], kept: &[u8]) -> Message {

@@ -42,11 +42,11 @@ impl Record {
     }
 }
 
-/// The time of a message's last byte. A body of unknown size has none while more may come, or when bytes are missing:
+/// The time of a message's last byte; none when that was lost. A body of unknown size has none while more may come, or when bytes are missing:
 /// the last one may be among them. One that just stops (the peer went away) ends where it stopped.
 fn end(exchange: &Exchange, message: &Message) -> Option<Time> {
     let unseen = exchange.open || !exchange.incomplete.is_empty();
-    (message.body.size.is_some() || !unseen).then_some(message.ended)
+    ((message.body.size.is_some() || !unseen) && !message.body.end_lost).then_some(message.ended)
 }
 
 #[cfg(test)]
@@ -108,5 +108,10 @@ mod tests {
         open.open = false;
         open.incomplete.lost.add(Reason::RingFull, 1);
         assert_eq!(times(&open), (Micros::Unknown, Micros::Known(100)), "lost its tail");
+        let mut tail = exchange();
+        if let Some(response) = &mut tail.response {
+            response.body.end_lost = true;
+        }
+        assert_eq!(times(&tail), (Micros::Unknown, Micros::Known(100)), "lost its tail, though its size is known");
     }
 }

@@ -31,7 +31,13 @@ pub(crate) fn record(number: u32, start: u64, status: Option<u16>) -> Record {
         headers: headers.clone(),
         headers_size: 90,
         trailers: Headers::default(),
-        body: Body { size: Some(body.len() as u64), kept: body.to_vec(), decoded: None, truncated: false },
+        body: Body {
+            size: Some(body.len() as u64),
+            kept: body.to_vec(),
+            decoded: None,
+            truncated: false,
+            end_lost: false,
+        },
     };
     let request = HttpRequest { method: "GET".into(), target: format!("/items/{number}").into_bytes(), version: "1.1" };
     let answer = |status| Head::HttpResponse(HttpResponse { status, version: "1.1" });

@@ -31,7 +31,7 @@ static SNAPSHOT: LazyLock<Option<Snapshot>> = LazyLock::new(|| {
             headers,
             headers_size: 60,
             trailers: Headers::default(),
-            body: Body { size: Some(5), kept: b"hello".to_vec(), decoded: None, truncated: false },
+            body: Body { size: Some(5), kept: b"hello".to_vec(), decoded: None, truncated: false, end_lost: false },
         }
     };
     let request = HttpRequest { method: "GET".into(), target: b"/items/7?a=b&c=%20".to_vec(), version: "1.1" };

@@ -35,8 +35,8 @@ fn script(data: &[u8]) -> Option<Script<'_>> {
             [Reason::RingFull, Reason::Budget, Reason::BodyRate, Reason::NotCaptured][usize::from(what >> 4 & 3)];
         let bytes = u64::from(*length);
         let piece = match what >> 1 & 7 {
-            0 => Piece::Gap { bytes, reason, time },
-            1 => Piece::Skip { bytes, reason: Reason::BodyRate, time },
+            0 => Piece::Gap { bytes, reason, time: Some(time) },
+            1 => Piece::Skip { bytes, reason: Reason::BodyRate, time: None },
             2 => {
                 let how = [Ending::Fin, Ending::Reset, Ending::Expired, Ending::Evicted][usize::from(what >> 4 & 3)];
                 Piece::End { how, time }

@@ -18,6 +18,8 @@ const HEADERS: usize = 256;
 /// How far an incomplete head was looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Scan {
+    /// The start line does not end before this.
+    line: usize,
     /// No head ends before this.
     scanned: usize,
     /// The start line is complete and plausible.
@@ -38,6 +40,10 @@ pub(super) struct Parsed {
 /// Reads a head at the front of `bytes`; `None` when it goes on. `scan` is where the last look ended, so that a head
 /// that comes byte by byte costs no more than one that comes whole.
 pub(super) fn parse(role: Direction, bytes: &[u8], scan: &mut Scan) -> Result<Option<Parsed>, Malformed> {
+    if !scan.started && memchr(b'\n', bytes.get(scan.line..).unwrap_or_default()).is_none() {
+        scan.line = bytes.len();
+        return if start::is_plausible(role, bytes) { Ok(None) } else { Err(Malformed("start_line")) };
+    }
     if scan.scanned == 0
         && let Some(parsed) = strict(role, bytes)
     {
@@ -317,7 +323,7 @@ mod tests {
         for cut in 0..text.len() {
             assert!(parse(Direction::ToServer, &text[..cut], &mut scan).unwrap().is_none(), "cut at {cut}");
             assert!(scan.scanned <= cut);
-            assert!(cut < 20 || scan.scanned + 3 >= cut, "looked at {} of {cut}", scan.scanned);
+            assert!(scan.scanned.max(scan.line) + 3 >= cut, "looked at {} of {cut}", scan.scanned);
         }
         let parsed = parse(Direction::ToServer, text, &mut scan).unwrap().unwrap();
         assert_eq!((parsed.size, parsed.findings), (text.len(), vec!["folded_header"]));

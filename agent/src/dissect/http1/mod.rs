@@ -273,7 +273,7 @@ impl Http1 {
         };
         let mut findings = Vec::new();
         let result = reading.read(input, &mut message.body.kept, &mut message.trailers, &mut findings);
-        message.ended = input.last_time();
+        (message.ended, message.body.end_lost) = (input.last_time(), input.last_lost());
         for finding in findings {
             out.finding(handle, finding);
         }
@@ -357,6 +357,7 @@ impl Dissector for Http1 {
         out.missing(handle, Missing { bytes: used, ..missing });
         if let Some(message) = out.message(handle, half(from)) {
             message.body.truncated = true;
+            pass(message, missing);
         }
         if let Some(size) = complete.filter(|_| used < missing.bytes) {
             self.close(from, Some(size), out);
@@ -367,6 +368,9 @@ impl Dissector for Http1 {
     fn passed_over(&mut self, from: Direction, missing: Missing, out: &mut Output) {
         if let State::Body(reading) = &self.states[from as usize] {
             out.missing(reading.handle, missing);
+            if let Some(message) = out.message(reading.handle, half(from)) {
+                pass(message, missing);
+            }
         }
     }
 
@@ -445,6 +449,12 @@ impl Dissector for Http1 {
             out.end_answers();
         }
     }
+}
+
+/// Missing bytes of a message pass: when, if that is known.
+fn pass(message: &mut Message, missing: Missing) {
+    message.body.end_lost = missing.time.is_none();
+    message.ended = message.ended.max(missing.time.unwrap_or_default());
 }
 
 fn half(from: Direction) -> Half {

@@ -13,11 +13,7 @@ pub(super) const LONGEST_METHOD: usize = 32;
 /// does not depend on where segments are cut.
 pub(in crate::dissect) fn probe(role: Direction, bytes: &[u8]) -> Match {
     let bytes = skip_blank(bytes);
-    let plausible = match role {
-        Direction::ToServer => begins_with_method(bytes),
-        Direction::ToClient => bytes.iter().zip(b"HTTP/1.").all(|(a, b)| a == b),
-    };
-    if !plausible {
+    if !is_plausible(role, bytes) {
         return Match::No;
     }
     let Some(end) = memchr(b'\n', bytes) else {
@@ -29,6 +25,14 @@ pub(in crate::dissect) fn probe(role: Direction, bytes: &[u8]) -> Match {
         Direction::ToClient => status_line(line).is_some(),
     };
     if valid { Match::Yes } else { Match::No }
+}
+
+/// Whether a start line may begin so; looks at its first bytes only.
+pub(super) fn is_plausible(role: Direction, bytes: &[u8]) -> bool {
+    match role {
+        Direction::ToServer => begins_with_method(bytes),
+        Direction::ToClient => bytes.iter().zip(b"HTTP/1.").all(|(a, b)| a == b),
+    }
 }
 
 /// RFC 9112 section 2.2: empty lines before a request line are to be ignored.

@@ -53,8 +53,10 @@ pub(super) fn run_with(steps: &[(u64, Step)], mid_stream: bool, max_body: usize)
         let (from, piece) = match step {
             Step::Client(bytes) => (ToServer, Piece::Chunk { bytes, time }),
             Step::Server(bytes) => (ToClient, Piece::Chunk { bytes, time }),
-            Step::Gap(from, bytes, reason) => (*from, Piece::Gap { bytes: *bytes, reason: *reason, time }),
-            Step::Skip(from, bytes) => (*from, Piece::Skip { bytes: *bytes, reason: Reason::BodyRate, time }),
+            Step::Gap(from, bytes, reason) => (*from, Piece::Gap { bytes: *bytes, reason: *reason, time: Some(time) }),
+            Step::Skip(from, bytes) => {
+                (*from, Piece::Skip { bytes: *bytes, reason: Reason::BodyRate, time: Some(time) })
+            }
             Step::End(from, how) => (*from, Piece::End { how: *how, time }),
         };
         bytes += match piece {

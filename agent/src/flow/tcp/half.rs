@@ -188,12 +188,12 @@ impl Half {
                 self.next += new.len() as u64;
             }
             if self.next < end {
-                let hole = Hole { end, reason: cut, time };
+                let hole = Hole { end, reason: cut, time, acks };
                 match self.queue.as_mut() {
                     // A full copy of these bytes may wait already.
                     Some(queue) => self.again += queue.insert_hole(self.next, hole),
                     None => {
-                        sink(Piece::missing(end - self.next, cut, time));
+                        sink(Piece::missing(end - self.next, cut, Some(time)));
                         self.next = end;
                     }
                 }
@@ -212,7 +212,7 @@ impl Half {
             self.again += queue.insert(start, payload, time, acks);
         }
         if end > copied_end {
-            self.again += queue.insert_hole(copied_end, Hole { end, reason: cut, time });
+            self.again += queue.insert_hole(copied_end, Hole { end, reason: cut, time, acks });
         }
     }
 
@@ -238,9 +238,9 @@ impl Half {
                     sink(Piece::Chunk { bytes: new, time: segment.time });
                     self.next += new.len() as u64;
                 }
-            } else if queue.is_blocked(self.next) {
+            } else if queue.first_segment().is_some_and(|start| start <= self.next) {
                 return;
-            } else if let Some((start, hole)) = queue.take_hole(self.next) {
+            } else if let Some((start, hole)) = queue.take_hole(self.next, passed) {
                 self.again += self.next.min(hole.end) - start;
                 if hole.end > self.next {
                     // Copied bytes are better than none, so the hole ends where they begin.
@@ -248,7 +248,7 @@ impl Half {
                     if until < hole.end {
                         self.again += queue.insert_hole(until, hole);
                     }
-                    sink(Piece::missing(until - self.next, hole.reason, hole.time));
+                    sink(Piece::missing(until - self.next, hole.reason, Some(hole.time)));
                     self.next = until;
                 }
             } else {
@@ -371,10 +371,9 @@ impl Half {
         }
         while self.next < until && !self.ended && !self.is_blocked() {
             let kept = self.queue.as_ref().and_then(|queue| queue.first()).filter(|&(start, _)| start < until);
-            // Missing bytes passed no later than those behind them.
-            let (at, time) = kept.map_or((until, now), |(start, time)| (start, time.min(now)));
+            let at = kept.map_or(until, |(start, _)| start);
             if at > self.next {
-                sink(Piece::missing(at - self.next, self.reason(reason, at), time));
+                sink(Piece::missing(at - self.next, self.reason(reason, at), None));
                 self.next = at;
             }
             self.settle(now, passed, sink);
@@ -407,7 +406,7 @@ impl Half {
         }
     }
 
-    /// The next byte is kept, and waits for what its sender had by then of the other direction.
+    /// The next byte is kept, or known not to be copied, and waits for what its sender had by then of the other direction.
     pub(super) fn is_blocked(&self) -> bool {
         self.queue.as_ref().is_some_and(|queue| queue.is_blocked(self.next))
     }

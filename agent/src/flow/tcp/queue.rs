@@ -37,7 +37,10 @@ impl Segment {
 pub(super) struct Hole {
     pub(super) end: u64,
     pub(super) reason: Reason,
+    /// Of the packet with the last of them.
     pub(super) time: Time,
+    /// As a segment's.
+    pub(super) acks: u64,
 }
 
 impl Queue {
@@ -67,7 +70,7 @@ impl Queue {
 
     /// Notes bytes that were not copied. Returns how many were noted before.
     pub(super) fn insert_hole(&mut self, start: u64, hole: Hole) -> u64 {
-        let Hole { end, reason, time } = hole;
+        let Hole { end, reason, time, acks } = hole;
         let mut start = start;
         let mut again = 0;
         if let Some((_, before)) = self.holes.range_mut(..=start).next_back()
@@ -78,13 +81,13 @@ impl Queue {
                 return again;
             }
             if before.reason == reason {
-                before.end = end;
+                *before = Hole { end, reason, time: before.time.max(time), acks: before.acks.max(acks) };
                 return again;
             }
             start = before.end;
         }
         // A longer one from the same byte on was handled above; later ones that overlap are settled when they are reached.
-        if let Some(old) = self.holes.insert(start, Hole { end, reason, time }) {
+        if let Some(old) = self.holes.insert(start, hole) {
             again += old.end - start;
         }
         again
@@ -99,13 +102,16 @@ impl Queue {
         Some((start, segment))
     }
 
-    /// Behind `take_segment`: the byte at `next` is kept, and its sender had more than has passed.
-    pub(super) fn is_blocked(&self, next: u64) -> bool {
-        self.first_segment().is_some_and(|start| start <= next)
+    /// The same for a hole.
+    pub(super) fn take_hole(&mut self, next: u64, passed: u64) -> Option<(u64, Hole)> {
+        let due = |start, hole: &Hole| start <= next && (hole.acks <= passed || hole.end <= next);
+        let entry = self.holes.first_entry().filter(|entry| due(*entry.key(), entry.get()))?;
+        Some(entry.remove_entry())
     }
 
-    pub(super) fn take_hole(&mut self, next: u64) -> Option<(u64, Hole)> {
-        self.holes.first_entry().filter(|entry| *entry.key() <= next).map(|entry| entry.remove_entry())
+    /// When all that is due was taken: the byte at `next` is here, and its sender had more than has passed.
+    pub(super) fn is_blocked(&self, next: u64) -> bool {
+        self.first().is_some_and(|(start, _)| start <= next)
     }
 
     pub(super) fn first_segment(&self) -> Option<u64> {

@@ -209,3 +209,24 @@ fn a_gap_lets_pass_what_waited_for_it_in_turns() {
     ];
     assert_eq!(rig.both(), expected);
 }
+
+#[test]
+fn a_segment_without_a_copy_waits_like_any_other_and_not_for_ever() {
+    for expire in [false, true] {
+        let mut rig = Rig::open();
+        rig.send(server(0).ack(of_client(4)).cut(50, Reason::Snaplen));
+        if expire {
+            rig.expire_after(rig.limits.reorder_nanos);
+        }
+        rig.finish();
+        let expected = [
+            (ToServer, lost(4)),
+            (ToClient, Got::Gap(50, Reason::Snaplen)),
+            (ToServer, Got::End(Ending::Expired)),
+            (ToClient, Got::End(Ending::Expired)),
+        ];
+        let mut both = rig.both();
+        both.sort_by_key(|(direction, got)| (matches!(got, Got::End(_)), *direction as u8));
+        assert_eq!(both, expected);
+    }
+}

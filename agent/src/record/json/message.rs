@@ -20,7 +20,7 @@ pub(super) fn write(out: &mut Vec<u8>, message: Option<&Message>, detail: Detail
 }
 
 fn body(out: &mut Vec<u8>, body: &Body, detail: Detail) {
-    let Body { size, kept, decoded, truncated } = body;
+    let Body { size, kept, decoded, truncated, end_lost: _ } = body;
     out.extend_from_slice(b",\"body_size\":");
     match size {
         Some(size) => text::number(out, *size),
