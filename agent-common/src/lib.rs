@@ -1,5 +1,5 @@
 #![no_std]
-//! The contract between the kernel side and user space: event layout, settings, map and program names. No logic but the
+//! The contract between the kernel side and user space: event layout, settings, map names. No logic but the
 //! one decoder, which validates what arrives instead of trusting it.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, TryFromBytes};
@@ -45,7 +45,7 @@ pub const RING_BYTES: u32 = 32 << 20;
 pub enum Count {
     Events = 0,
     RingFull = 1,
-    /// IP, but not TCP or UDP, or headers that could not be read.
+    /// Not IP, or headers or bytes that could not be read.
     Unreadable = 2,
     Twins = 3,
     Own = 4,

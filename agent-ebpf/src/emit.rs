@@ -62,7 +62,8 @@ pub fn cookie(ctx: &SkBuffContext) -> u64 {
 /// Copies a packet into the ring. `socket` is given when its addresses are the connection's.
 #[inline(always)]
 pub fn packet(ctx: &SkBuffContext, sample: &Sample, socket: Option<Socket>, state: Option<&SocketState>) {
-    // One more than the headers of the largest class are never needed: IPv4 with options and TCP with options is 120.
+    // The smallest class holds the headers of nearly all packets: IPv4's and TCP's have 120 bytes with all options, and
+    // only IPv6 with long extension headers needs more.
     let done = match sample.copy {
         ..=168 => copy::<168>(ctx, sample, socket, state),
         ..=424 => copy::<424>(ctx, sample, socket, state),

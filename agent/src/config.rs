@@ -52,7 +52,7 @@ pub struct AgentArgs {
     #[arg(long, env = "TAPWIRE_CGROUP", value_name = "PATH")]
     pub cgroup: Option<PathBuf>,
 
-    /// Name of this node in records and answers [default: the host's name]
+    /// Name of this node in answers and in the field node_name [default: the host's name]
     #[arg(long, env = "TAPWIRE_NODE_NAME", value_name = "NAME", value_parser = node_name)]
     pub node_name: Option<String>,
 

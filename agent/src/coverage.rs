@@ -4,7 +4,7 @@
 
 use crate::time::Time;
 
-/// Why bytes are missing or not decoded. One list for skipped, lost and undecoded ones.
+/// Why bytes are missing or not decoded. One list for skipped, lost and undecoded ones; ARCHITECTURE.md tells users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Reason {
@@ -14,8 +14,6 @@ pub enum Reason {
     Budget,
     /// The node's allowance for bodies was used up, or is 0 (heads only).
     BodyRate,
-    /// A body went on beyond what is kept of a message.
-    MaxBody,
     /// Too much waited for a missing segment, in one flow or in all.
     ReassemblyLimit,
     /// The capture file kept only the front of the packet.
@@ -39,11 +37,10 @@ pub enum Reason {
 }
 
 impl Reason {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 13] = [
         Self::RingFull,
         Self::Budget,
         Self::BodyRate,
-        Self::MaxBody,
         Self::ReassemblyLimit,
         Self::Snaplen,
         Self::NotCaptured,
@@ -61,7 +58,6 @@ impl Reason {
             Self::RingFull => "ring_full",
             Self::Budget => "budget",
             Self::BodyRate => "body_rate",
-            Self::MaxBody => "max_body",
             Self::ReassemblyLimit => "reassembly_limit",
             Self::Snaplen => "snaplen",
             Self::NotCaptured => "not_captured",
@@ -126,6 +122,8 @@ pub struct Counters {
     pub redacted: u64,
     /// Packets that no stage could read: not IP, or cut inside their headers.
     pub unreadable_packets: u64,
+    /// Packets that the kernel side lost and had no room to note: how many bytes, of which connection, is not known.
+    pub lost_unnoted: u64,
 }
 
 impl Counters {
@@ -172,6 +170,7 @@ impl Counters {
             malformed,
             redacted,
             unreadable_packets,
+            lost_unnoted,
         } = other;
         self.records += records;
         self.flows += flows;
@@ -184,6 +183,7 @@ impl Counters {
         self.undecoded.merge(undecoded);
         self.redacted += redacted;
         self.unreadable_packets += unreadable_packets;
+        self.lost_unnoted += lost_unnoted;
         for &(protocol, reason, count) in malformed {
             match self.malformed.iter_mut().find(|(p, r, _)| *p == protocol && *r == reason) {
                 Some((_, _, mine)) => *mine += count,
@@ -209,7 +209,7 @@ pub struct Coverage {
 impl Coverage {
     /// Nothing lost, nothing evicted inside the range; skipped bytes do not unset it.
     pub fn complete(&self) -> bool {
-        self.counters.lost.total() == 0 && !self.evicted_in_range
+        self.counters.lost.total() == 0 && self.counters.lost_unnoted == 0 && !self.evicted_in_range
     }
 
     pub fn to_json(&self) -> serde_json::Value {
@@ -229,7 +229,7 @@ impl Coverage {
             }
         }
         let counters = &self.counters;
-        serde_json::json!({
+        let mut coverage = serde_json::json!({
             "nodes": self.nodes,
             "from": time(self.from),
             "to": time(self.to),
@@ -247,6 +247,35 @@ impl Coverage {
             "unreadable_packets": counters.unreadable_packets,
             "evicted_before": time(self.evicted_before),
             "complete": self.complete(),
-        })
+        });
+        // Only a live capture can have it, and hardly ever has.
+        if counters.lost_unnoted > 0 {
+            coverage["lost_unnoted"] = counters.lost_unnoted.into();
+        }
+        coverage
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loss_of_unknown_extent_unsets_complete() {
+        let mut counters = Counters::default();
+        let json = |counters: &Counters| Coverage { counters: counters.clone(), ..Coverage::default() }.to_json();
+        assert_eq!((&json(&counters)["complete"], json(&counters).get("lost_unnoted")), (&true.into(), None));
+        counters.merge(&Counters { lost_unnoted: 3, ..Counters::default() });
+        assert!(!counters.is_empty(), "it is published though nothing else is");
+        assert_eq!((&json(&counters)["complete"], &json(&counters)["lost_unnoted"]), (&false.into(), &3.into()));
+    }
+
+    #[test]
+    fn the_architecture_lists_every_reason() {
+        let listed = include_str!("../../ARCHITECTURE.md");
+        for (index, reason) in Reason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, index);
+            assert!(listed.contains(&format!("| `{}` |", reason.name())), "{}", reason.name());
+        }
     }
 }

@@ -11,7 +11,8 @@ const PURGE_DELAY: std::ffi::c_long = 10;
 const PURGE_DELAY_OPTION: libmimalloc_sys::mi_option_t = 15;
 
 fn main() -> std::process::ExitCode {
-    #[expect(unsafe_code, reason = "a C function without conditions: it stores a number")]
+    #[expect(unsafe_code, reason = "mimalloc's options are set by a C function")]
+    // SAFETY: it takes plain numbers, passes over an option that it lacks, and no other thread runs yet.
     unsafe {
         libmimalloc_sys::mi_option_set(PURGE_DELAY_OPTION, PURGE_DELAY);
     }

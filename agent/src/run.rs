@@ -21,11 +21,11 @@ use crate::{
     capture::ring::{Heard, hear},
     config::AgentArgs,
     dissect::Settings,
-    flow::Limits,
+    flow::{Dropped, Limits},
     kernel::{self, CgroupError, Clock, Kernel, LoadError, Ring},
-    record::Redactor,
+    record::{Redactor, fields::set_node_name},
     shard::{Shard, ShardOptions},
-    status::{self, Status},
+    status::{self, KernelCounters, RefusedSegments, Status},
     store::Store,
     time::Time,
     web::{self, App, Token},
@@ -56,6 +56,8 @@ pub enum RunError {
     Token(String),
     #[error("cannot start: {0}")]
     Start(#[from] std::io::Error),
+    #[error("the capture ended in a panic, whose message stands above")]
+    Panic,
 }
 
 /// Captures and serves until SIGTERM or SIGINT.
@@ -71,6 +73,7 @@ pub fn agent(args: &AgentArgs) -> Result<(), RunError> {
     let token = Token::load_or_create(&args.token_file).map_err(RunError::Token)?;
 
     let node = args.node_name.clone().unwrap_or_else(host_name);
+    set_node_name(node.clone());
     let store = Arc::new(Store::new(args.memory.as_usize()));
     let status = Arc::new(status::Shared::new(Status {
         listen: address.to_string(),
@@ -107,11 +110,10 @@ pub fn agent(args: &AgentArgs) -> Result<(), RunError> {
         signal
     });
     runtime.shutdown_background();
-    if path.join().is_err() {
-        tracing::error!("the byte path ended in a panic");
-    }
+    let captured = path.join();
     tracing::info!("stopped");
-    Ok(served?)
+    served?;
+    captured.map_err(|_| RunError::Panic)
 }
 
 async fn wait_for_signal(stop: &CancellationToken) -> std::io::Result<()> {
@@ -137,7 +139,8 @@ struct BytePath {
     clock: Clock,
     events: u64,
     malformed_events: u64,
-    ring_full: u64,
+    /// As of the last sweep.
+    counted: KernelCounters,
     /// Start of what is published next.
     from: Time,
 }
@@ -146,7 +149,8 @@ impl BytePath {
     fn new(kernel: Kernel, ring: Ring, shard: Shard, store: Arc<Store>, status: Arc<status::Shared>) -> Self {
         let clock = Clock::new();
         let from = Time::now();
-        Self { kernel, ring, shard, store, status, clock, events: 0, malformed_events: 0, ring_full: 0, from }
+        let counted = KernelCounters::default();
+        Self { kernel, ring, shard, store, status, clock, events: 0, malformed_events: 0, counted, from }
     }
 
     fn run(mut self, stop: &CancellationToken) {
@@ -169,6 +173,7 @@ impl BytePath {
             }
         }
         self.read();
+        self.take_losses();
         self.shard.finish();
         self.publish();
     }
@@ -200,28 +205,36 @@ impl BytePath {
 
     fn sweep(&mut self) {
         self.clock.refresh();
-        match self.ring.counters() {
-            Ok(mut counters) => {
-                counters.malformed_events = self.malformed_events;
-                if counters.ring_full != self.ring_full {
-                    tracing::warn!(packets = counters.ring_full - self.ring_full, "ring full: packets lost");
-                    self.ring_full = counters.ring_full;
-                    for lost in self.ring.take_lost() {
-                        self.shard.lost(lost.cookie, lost.egress, lost.end, lost.bytes);
-                    }
-                }
-                self.status.update(|status| status.kernel = counters);
-            }
-            Err(error) => tracing::warn!(%error, "kernel counters not read"),
-        }
+        self.take_losses();
         let now = Time::now();
         self.shard.expire(now);
         self.shard.show_open(now);
         let (flows, undecoded) = self.shard.report();
+        let Dropped { outside_window, after_end, resets } = self.shard.flows().dropped();
+        let refused = RefusedSegments { outside_window, after_end, resets };
         self.status.update(|status| {
             status.flows = flows;
             status.undecoded_flows = undecoded;
+            status.refused_segments = refused;
         });
+    }
+
+    /// Each time, whatever the counts say: the kernel side counts a loss before it notes it.
+    fn take_losses(&mut self) {
+        for lost in self.ring.take_lost() {
+            self.shard.lost(lost.cookie, lost.egress, lost.end, lost.bytes);
+        }
+        let counters = match self.ring.counters() {
+            Ok(counters) => KernelCounters { malformed_events: self.malformed_events, ..counters },
+            Err(error) => return tracing::warn!(%error, "kernel counters not read"),
+        };
+        let before = std::mem::replace(&mut self.counted, counters);
+        let packets = counters.ring_full.saturating_sub(before.ring_full);
+        if packets > 0 {
+            tracing::warn!(packets, "ring full: packets lost");
+        }
+        self.shard.counters().lost_unnoted += counters.lost_unnoted.saturating_sub(before.lost_unnoted);
+        self.status.update(|status| status.kernel = counters);
     }
 }
 

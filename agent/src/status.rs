@@ -20,6 +20,7 @@ pub struct Status {
     pub capture: Vec<Hook>,
     pub kernel: KernelCounters,
     pub flows: Flows,
+    pub refused_segments: RefusedSegments,
     /// The largest flows that no dissector reads, and why.
     pub undecoded_flows: Vec<UndecodedFlow>,
     pub redaction: bool,
@@ -41,7 +42,7 @@ pub struct Hook {
 pub struct KernelCounters {
     pub events: u64,
     pub ring_full: u64,
-    /// Packets that were not IP, or whose headers could not be read.
+    /// Packets that were not IP, or whose headers or bytes could not be read.
     pub unreadable: u64,
     /// Packets at ingress whose sender is on this node and captured there.
     pub twins: u64,
@@ -61,8 +62,20 @@ pub struct Flows {
     pub held_bytes: u64,
     /// Flows dropped to make room.
     pub evicted: u64,
-    /// Open flows by what reads them: a protocol's name, `encrypted`, `unknown`, `detecting`, `udp`.
+    /// Open flows by what reads them: a protocol's name, `detecting`, `udp`, else why none does, by the name of its
+    /// `coverage::Reason`, such as `encrypted` or `unknown_protocol`.
     pub by_protocol: std::collections::BTreeMap<String, u64>,
+}
+
+/// TCP segments that yielded nothing, because the receiver refuses them too: their bytes are none of the stream's.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct RefusedSegments {
+    /// Outside the window, or a SYN within a connection.
+    pub outside_window: u64,
+    /// Bytes behind a FIN or a reset.
+    pub after_end: u64,
+    /// Resets whose sequence number is not the expected one.
+    pub resets: u64,
 }
 
 #[derive(Clone, Debug, Serialize)]

@@ -1,5 +1,5 @@
-//! What developers, CI and newcomers run: `cargo xtask COMMAND`, one file a command. Only std and the programs that
-//! each command names; what is missing is installed into `target/tools` (`tools`), or by apt for the tests.
+//! What developers, CI and newcomers run: `cargo xtask COMMAND`, one file a command. Little beyond std, and the
+//! programs that each command names; what is missing is installed into `target/tools` (`tools`), or by apt for the tests.
 
 #![expect(unreachable_pub, reason = "in a program, `pub` marks what a module offers to the others")]
 

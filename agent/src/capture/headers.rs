@@ -39,18 +39,6 @@ pub enum Unreadable {
     Malformed,
 }
 
-impl Unreadable {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::NotIp => "not_ip",
-            Self::OtherTransport => "other_transport",
-            Self::Cut => "cut",
-            Self::Fragment => "fragment",
-            Self::Malformed => "malformed",
-        }
-    }
-}
-
 /// Bytes of a TCP header without options.
 const TCP_FIXED: usize = 20;
 /// Bytes of a UDP header.

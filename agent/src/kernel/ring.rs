@@ -1,11 +1,15 @@
 //! The ring and the maps beside it, as the shard's thread reads them. Plain blocking code: the byte path has no runtime.
 
-use std::{os::fd::AsFd, time::Duration};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    os::fd::AsFd,
+    time::Duration,
+};
 
 use agent_common::{Count, names};
 use aya::{
     Ebpf,
-    maps::{HashMap, MapData, PerCpuArray, RingBuf},
+    maps::{HashMap as KernelMap, MapData, PerCpuArray, RingBuf},
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -35,7 +39,8 @@ pub struct LostView {
 pub struct Ring {
     events: RingBuf<MapData>,
     counts: PerCpuArray<MapData, u64>,
-    lost: HashMap<MapData, [u64; 2], [u64; 3]>,
+    lost: KernelMap<MapData, LostKey, Lost>,
+    taken: Taken,
 }
 
 impl Ring {
@@ -43,8 +48,8 @@ impl Ring {
         let mut take = |name: &'static str| ebpf.take_map(name).ok_or(RingError::Missing(name));
         let events = RingBuf::try_from(take(names::RING)?).map_err(|error| read("ring", &error))?;
         let counts = PerCpuArray::try_from(take(names::COUNTS)?).map_err(|error| read("counts", &error))?;
-        let lost = HashMap::try_from(take(names::LOST)?).map_err(|error| read("losses", &error))?;
-        Ok(Self { events, counts, lost })
+        let lost = KernelMap::try_from(take(names::LOST)?).map_err(|error| read("losses", &error))?;
+        Ok(Self { events, counts, lost, taken: Taken::default() })
     }
 
     /// Hands over what is in the ring, oldest first, at most `limit` events. Returns how many there were.
@@ -84,20 +89,54 @@ impl Ring {
         })
     }
 
-    /// Takes the losses noted since the last call.
+    /// Takes the losses noted since the last call; an empty map costs one system call.
     pub fn take_lost(&mut self) -> Vec<LostView> {
-        let keys: Vec<[u64; 2]> = self.lost.keys().filter_map(Result::ok).collect();
-        let mut taken = Vec::with_capacity(keys.len());
+        let keys: Vec<LostKey> = self.lost.keys().filter_map(Result::ok).collect();
+        let mut views = Vec::with_capacity(keys.len());
         for key in keys {
-            if let Ok([packets, bytes, end]) = self.lost.get(&key, 0) {
-                // Between the two calls the kernel may add to it: that is then noted under a new entry or lost from
-                // this count, never from `Count::RingFull`.
-                let _ = self.lost.remove(&key);
-                let end = end as u32;
-                taken.push(LostView { cookie: key[0], egress: key[1] != 0, packets, bytes, end });
+            let Ok(noted) = self.lost.get(&key, 0) else { continue };
+            match self.taken.news(key, noted) {
+                Some(view) => views.push(view),
+                None if self.lost.remove(&key).is_ok() => self.taken.forget(key),
+                None => {}
             }
         }
-        taken
+        views
+    }
+}
+
+/// `agent_common::LostKey` in words: cookie, 1 at egress.
+type LostKey = [u64; 2];
+/// `agent_common::Lost` in words: packets, bytes, end.
+type Lost = [u64; 3];
+
+/// What was taken of the kernel's entries. The kernel side adds to an entry at any moment, and only 5.14 and later look
+/// up and delete in one step: so an entry stays, and is removed when nothing came to it between two sweeps.
+#[derive(Debug, Default)]
+struct Taken(HashMap<LostKey, [u64; 2]>);
+
+impl Taken {
+    /// What came to an entry since it was last seen.
+    fn news(&mut self, key: LostKey, [packets, bytes, end]: Lost) -> Option<LostView> {
+        let before = match self.0.entry(key) {
+            Entry::Occupied(mut known) => known.insert([packets, bytes]),
+            Entry::Vacant(new) => {
+                new.insert([packets, bytes]);
+                [0; 2]
+            }
+        };
+        let view = LostView {
+            cookie: key[0],
+            egress: key[1] != 0,
+            packets: packets.saturating_sub(before[0]),
+            bytes: bytes.saturating_sub(before[1]),
+            end: end as u32,
+        };
+        (view.packets > 0).then_some(view)
+    }
+
+    fn forget(&mut self, key: LostKey) {
+        self.0.remove(&key);
     }
 }
 
@@ -142,5 +181,24 @@ impl Clock {
 impl Default for Clock {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loss_is_taken_once_however_often_its_entry_is_seen() {
+        let (key, other) = ([7, 1], [7, 0]);
+        let view = |packets, bytes, end| Some(LostView { cookie: 7, egress: true, packets, bytes, end });
+        let mut taken = Taken::default();
+        assert_eq!(taken.news(key, [2, 300, 1000]), view(2, 300, 1000));
+        // The kernel side added while the entry was looked at: the next sweep has it.
+        assert_eq!(taken.news(key, [3, 340, 1040]), view(1, 40, 1040));
+        assert_eq!(taken.news(other, [1, 5, 9]).map(|view| (view.egress, view.bytes)), Some((false, 5)));
+        assert_eq!(taken.news(key, [3, 340, 1040]), None, "to be removed");
+        taken.forget(key);
+        assert_eq!(taken.news(key, [1, 10, 1050]), view(1, 10, 1050), "a new entry");
     }
 }

@@ -10,7 +10,7 @@ use crate::{query::Group, time::Time};
 /// Levels of an outline: a record has four.
 const DEPTH_MAX: usize = 12;
 
-/// What an answer covers, on one line, from the object in `interfaces`.
+/// What an answer covers, on one line, from its JSON.
 pub(crate) fn coverage(coverage: &Value) -> String {
     let text = |name: &str| coverage.get(name).and_then(Value::as_str);
     let number = |name: &str| coverage.get(name).and_then(Value::as_u64).unwrap_or_default();
@@ -26,6 +26,9 @@ pub(crate) fn coverage(coverage: &Value) -> String {
         if !counts.is_empty() {
             let _ = write!(line, "; {what}: {}", counts.join(", "));
         }
+    }
+    if number("lost_unnoted") > 0 {
+        let _ = write!(line, "; lost: {} packets of unknown connections", number("lost_unnoted"));
     }
     let malformed = coverage.get("malformed").and_then(Value::as_object).into_iter().flatten();
     let malformed: u64 = malformed

@@ -119,6 +119,9 @@ fn why_empty(notes: &mut Vec<String>, snapshot: &Snapshot, question: &Question, 
     if counters.lost.total() > 0 {
         notes.push(format!("{} bytes were lost: {}", counters.lost.total(), names(&counters.lost)));
     }
+    if counters.lost_unnoted > 0 {
+        notes.push(format!("{} packets were lost, of connections that are not known", counters.lost_unnoted));
+    }
 }
 
 /// Why captured bytes show in no record.
@@ -133,7 +136,6 @@ fn unread(reason: Reason) -> &'static str {
         Reason::RingFull
         | Reason::Budget
         | Reason::BodyRate
-        | Reason::MaxBody
         | Reason::ReassemblyLimit
         | Reason::Snaplen
         | Reason::NotCaptured

@@ -14,8 +14,8 @@ use crate::{record::RecordId, store::Key, time::Time};
 /// Of the layout: another one is refused.
 const VERSION: u8 = 1;
 
-/// Version, flags, 6 words of 8 bytes, the id's 4 + 8 + 4, and a check sum of 4.
-const LENGTH: usize = 2 + 6 * 8 + 16 + 4 + 8;
+/// Version, flags, 6 words of 8 bytes, the last record's time of 8 and id of 4 + 8 + 4, and a check sum of 4.
+const LENGTH: usize = 2 + 6 * 8 + 8 + 16 + 4;
 
 /// Where the next page begins.
 #[derive(Clone, Debug, PartialEq, Eq)]

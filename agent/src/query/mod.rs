@@ -101,6 +101,8 @@ pub struct Stats {
     /// Their sum.
     pub others: Option<Group>,
     pub total: Group,
+    /// It stopped at its deadline: every number is of the records seen until then.
+    pub late: bool,
     pub coverage: Coverage,
     pub notes: Vec<String>,
 }

@@ -66,7 +66,8 @@ pub fn stats(
         notes.extend(field.notes().iter().filter(|note| !notes.contains(note)).cloned().collect::<Vec<_>>());
     }
     let seconds = coverage.from.zip(coverage.to).map_or(0.0, |(from, to)| (to.0 - from.0) as f64 / 1e9);
-    Ok(summary.finish(limit, seconds, coverage, notes))
+    let stats = summary.finish(limit, seconds, coverage, notes);
+    Ok(Stats { late: outcome.late, ..stats })
 }
 
 #[derive(Default)]
@@ -162,6 +163,7 @@ impl Summary {
             other_groups,
             others: (others.count > 0).then(|| others.finish(Vec::new(), seconds)),
             total: total.finish(Vec::new(), seconds),
+            late: false,
             coverage,
             notes,
         }

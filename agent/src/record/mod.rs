@@ -34,7 +34,7 @@ use crate::{
     time::Time,
 };
 
-/// One call, as `interfaces` shows it. Built by `Record::new`, which redacts; never changed afterwards: what comes
+/// One call. Built by `Record::new`, which redacts; never changed afterwards: what comes
 /// later is a new revision under the same id.
 #[derive(Clone, Debug)]
 pub struct Record {

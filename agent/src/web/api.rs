@@ -7,8 +7,11 @@ use std::time::Duration;
 use axum::{
     Extension, Router,
     body::Body,
-    extract::{Path, Query, State, rejection::QueryRejection},
-    http::{StatusCode, header},
+    extract::{
+        Path, Query, State,
+        rejection::{PathRejection, QueryRejection},
+    },
+    http::{StatusCode, Uri, header},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -83,11 +86,12 @@ pub struct StatsQuery {
 async fn calls(
     State(shared): State<Shared>,
     Extension(caller): Extension<Caller>,
+    uri: Uri,
     asked: Result<Query<CallsQuery>, QueryRejection>,
 ) -> Response {
     let Query(asked) = match asked {
         Ok(asked) => asked,
-        Err(rejection) => return refused(&rejection.body_text()),
+        Err(rejection) => return unread(caller, "api/calls", &uri, &rejection.body_text()),
     };
     let audit = audit::Question::new(Some(caller), "api/calls", &json!(asked));
     let limit = asked.limit.unwrap_or(if asked.follow { 0 } else { LIMIT_MAX }).min(LIMIT_MAX);
@@ -216,7 +220,16 @@ fn too_slow() -> std::io::Error {
     std::io::Error::new(std::io::ErrorKind::TimedOut, "the client takes its answer too slowly")
 }
 
-async fn call(State(shared): State<Shared>, Extension(caller): Extension<Caller>, Path(id): Path<String>) -> Response {
+async fn call(
+    State(shared): State<Shared>,
+    Extension(caller): Extension<Caller>,
+    uri: Uri,
+    id: Result<Path<String>, PathRejection>,
+) -> Response {
+    let Path(id) = match id {
+        Ok(id) => id,
+        Err(rejection) => return unread(caller, "api/call", &uri, &rejection.body_text()),
+    };
     let audit = audit::Question::new(Some(caller), "api/call", &json!(id));
     let answer = shared.queries.run(move |app| {
         let snapshot = app.store.snapshot();
@@ -232,11 +245,12 @@ async fn call(State(shared): State<Shared>, Extension(caller): Extension<Caller>
 async fn stats(
     State(shared): State<Shared>,
     Extension(caller): Extension<Caller>,
+    uri: Uri,
     asked: Result<Query<StatsQuery>, QueryRejection>,
 ) -> Response {
     let Query(asked) = match asked {
         Ok(asked) => asked,
-        Err(rejection) => return refused(&rejection.body_text()),
+        Err(rejection) => return unread(caller, "api/stats", &uri, &rejection.body_text()),
     };
     let audit = audit::Question::new(Some(caller), "api/stats", &json!(asked));
     let answer = shared.queries.run(move |app| {
@@ -273,6 +287,57 @@ fn respond(audit: &audit::Question, answer: Result<Vec<u8>, String>, failed: Sta
     }
 }
 
+/// A question that is not understood leaves its line in the log like any other.
+fn unread(caller: Caller, what: &str, uri: &Uri, line: &str) -> Response {
+    audit::Question::new(Some(caller), what, &json!(uri.to_string())).answered(0, line);
+    refused(line)
+}
+
 fn refused(line: &str) -> Response {
     (StatusCode::BAD_REQUEST, format!("{line}\n")).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs::File, sync::Arc};
+
+    use super::*;
+    use crate::{
+        status,
+        store::Store,
+        web::{App, Queries, Token},
+    };
+
+    #[test]
+    fn a_question_that_is_not_understood_leaves_its_line() {
+        let directory = std::env::temp_dir().join(format!("tapwire-audit-{}", std::process::id()));
+        let app = Arc::new(App {
+            store: Store::new(1 << 20).into(),
+            status: status::Shared::default().into(),
+            node: "n".to_owned(),
+            token: Token::load_or_create(&directory.join("token")).unwrap(),
+            allow_hosts: Vec::new(),
+        });
+        let shared = Shared { queries: Queries::new(app.clone()), app, shutdown: Default::default() };
+        let caller = Caller { token: "who".to_owned(), peer: "127.0.0.1:9".parse().unwrap() };
+        let log = Arc::new(File::create(directory.join("log")).unwrap());
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(log).finish();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        tracing::subscriber::with_default(subscriber, || {
+            let uri: Uri = "/api/calls?limit=many".parse().unwrap();
+            let (state, extension) = (State(shared.clone()), Extension(caller.clone()));
+            let answer = runtime.block_on(calls(state, extension, uri.clone(), Query::try_from_uri(&uri)));
+            assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+            let uri: Uri = "/api/stats?no_such=1".parse().unwrap();
+            let (state, extension) = (State(shared), Extension(caller));
+            let answer = runtime.block_on(stats(state, extension, uri.clone(), Query::try_from_uri(&uri)));
+            assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+        });
+        let lines = std::fs::read_to_string(directory.join("log")).unwrap();
+        std::fs::remove_dir_all(directory).unwrap();
+        assert_eq!(lines.lines().count(), 2, "{lines}");
+        for part in ["api/calls", "limit=many", "api/stats", "no_such", "who"] {
+            assert!(lines.contains(part), "{part} in {lines}");
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::{fmt::Write, sync::atomic::Ordering};
 use axum::{extract::State, http::header, response::IntoResponse};
 
 use super::Shared;
-use crate::coverage::ByReason;
+use crate::{coverage::ByReason, status::RefusedSegments};
 
 pub(super) async fn metrics(State(shared): State<Shared>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text(&shared))
@@ -111,6 +111,10 @@ fn text(shared: &Shared) -> String {
     page.one(Gauge, "flows_limit", "Flows that may be held.", flows.limit);
     page.one(Gauge, "flows_held_bytes", "Bytes held for reassembly and undecided input.", flows.held_bytes);
     page.one(Counter, "flows_evicted_total", "Flows dropped to make room.", flows.evicted);
+    let RefusedSegments { outside_window, after_end, resets } = status.refused_segments;
+    let refused = [("outside_window", outside_window), ("after_end", after_end), ("resets", resets)];
+    let refused = refused.map(|(reason, count)| (labels(&[("reason", reason)]), count));
+    page.many(Counter, "refused_segments_total", "TCP segments that the receivers refuse too.", refused);
     let protocols = flows.by_protocol.iter().map(|(protocol, count)| (labels(&[("protocol", protocol)]), *count));
     page.many(Gauge, "flows_by_protocol", "Open flows by what reads them.", protocols);
 

@@ -10,7 +10,7 @@ use crate::{
         answer::{Answer, BUDGET, shorten, size},
         arguments, question, text,
     },
-    query::{self, Cursor, Found, Page, Question},
+    query::{self, Cursor, Found, Page, Question, Stats},
     record::json::{Detail, write, write_compact},
     store::Snapshot,
     web::App,
@@ -63,8 +63,9 @@ const LIMIT_DEFAULT: u64 = 100;
 const LIMIT_MAX: u64 = 1000;
 /// Bounds of texts and lists for a single record that does not fit by itself, tried one after the other.
 const CUTS: [(usize, usize); 5] = [(4096, 200), (2048, 100), (1024, 64), (256, 32), (96, 16)];
-/// Kept free for what is only known at the end: the cursor, the notes about cuts.
-const TAIL: usize = 512;
+/// Kept free for what is only known at the end: the cursor, the notes about cuts and the count.
+const TAIL: usize = 768;
+const UNCOUNTED: &str = "the time was over before all calls that match were counted: total is not known";
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -128,11 +129,14 @@ fn grouped(
     let mut stats = query::stats(snapshot, question, group_by, limit.min(200))
         .map_err(|error| format!("wrong group_by: {error}"))?;
     stats.notes.extend(notes);
-    let total = stats.total.count;
+    let total = counted(&stats);
+    let late = stats.late;
     let mut answer = stats::answer(stats, group_by);
+    // Groups are also left out when the answer would be too large.
+    let others = answer.structured["other_groups"] != json!(0);
     answer.structured["calls"] = json!([]);
     answer.structured["total"] = json!(total);
-    answer.structured["truncated"] = json!(false);
+    answer.structured["truncated"] = json!(late || others);
     answer.structured["next_cursor"] = Value::Null;
     Ok(answer)
 }
@@ -169,11 +173,19 @@ fn list(
     let total = match (&page.next, cursor) {
         (None, None) => Some(shown.len() as u64),
         // Counting costs a second scan, so it is done once, for the first page.
-        (Some(_), None) => query::stats(snapshot, question, &[], 1).ok().map(|stats| stats.total.count),
+        (Some(_), None) => query::stats(snapshot, question, &[], 1).ok().as_ref().and_then(counted),
         (_, Some(_)) => None,
     };
+    if total.is_none() && cursor.is_none() {
+        page.notes.push(UNCOUNTED.to_owned());
+    }
     let next = page.next.as_ref().map(ToString::to_string);
     Ok(compose(&page, &shown, next, total))
+}
+
+/// How many calls match; `None` when the time was over before all were looked at.
+fn counted(stats: &Stats) -> Option<u64> {
+    (!stats.late).then_some(stats.total.count)
 }
 
 /// One call in both forms.
@@ -247,4 +259,50 @@ fn compose(page: &Page, shown: &[Shown], next: Option<String>, total: Option<u64
         "notes": notes,
     });
     Answer { text: lines.join("\n"), structured }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::store::{
+        Store,
+        tests::{publish, record},
+    };
+
+    /// More calls than are looked at between two looks at the clock.
+    const CALLS: u32 = 3000;
+
+    fn store() -> Store {
+        let store = Store::new(64 << 20);
+        let status = |number: u32| Some(200 + u16::try_from(number % 3).expect("small"));
+        publish(&store, 10, (0..CALLS).map(|number| record(number, 10, status(number))).collect());
+        store
+    }
+
+    #[test]
+    fn a_count_that_was_stopped_is_no_total() {
+        let snapshot = store().snapshot();
+        let late = Question { deadline: Some(Instant::now()), ..Question::default() };
+        let by = ["status_code".to_owned()];
+        for (question, total) in [(Question::default(), json!(CALLS)), (late, Value::Null)] {
+            let list = list(&snapshot, &question, 5, None, Format::Compact, Vec::new()).expect("a list");
+            assert_eq!(list.structured["calls"].as_array().map(Vec::len), Some(5));
+            assert_eq!(list.structured["total"], total);
+            assert_eq!(list.text.contains(UNCOUNTED), total.is_null(), "{}", list.text);
+            let grouped = grouped(&snapshot, &question, &by, 5, Vec::new()).expect("groups");
+            assert_eq!(grouped.structured["total"], total);
+            assert_eq!(grouped.structured["truncated"], json!(total.is_null()));
+        }
+    }
+
+    #[test]
+    fn groups_that_are_not_shown_are_said_to_be_missing() {
+        let by = ["status_code".to_owned()];
+        for (limit, truncated) in [(2, true), (3, false)] {
+            let answer = grouped(&store().snapshot(), &Question::default(), &by, limit, Vec::new()).expect("groups");
+            assert_eq!(answer.structured["truncated"], json!(truncated), "{limit}");
+        }
+    }
 }

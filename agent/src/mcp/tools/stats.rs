@@ -109,7 +109,8 @@ pub(super) fn answer(mut stats: Stats, group_by: &[String]) -> Answer {
 
 /// The structured half, also what `tapwire stats -o json` prints.
 pub(crate) fn to_json(stats: &Stats, group_by: &[String]) -> Value {
-    let Stats { groups, other_groups, others, total, coverage, notes } = stats;
+    // A late one says so in its notes.
+    let Stats { groups, other_groups, others, total, late: _, coverage, notes } = stats;
     json!({
         "total": group(total, &[]),
         "groups": groups.iter().map(|one| group(one, group_by)).collect::<Vec<_>>(),

@@ -45,6 +45,7 @@ fn output() -> Arc<JsonObject> {
             "capture": {"type": "array", "description": "Kernel hooks, and why one is not attached", "items": {"type": "object"}},
             "kernel": {"type": "object"},
             "flows": {"type": "object"},
+            "refused_segments": {"type": "object", "description": "TCP segments that the receivers refuse too, by why"},
             "undecoded_flows": {"type": "array", "items": {"type": "object"}},
             "store": {"type": "object", "description": "Bytes, limit, rows, and the oldest and newest call"},
             "redaction": {"type": "boolean"}

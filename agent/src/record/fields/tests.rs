@@ -104,6 +104,17 @@ fn reads_a_record() {
 }
 
 #[test]
+fn a_capture_names_its_node_and_a_file_has_none() {
+    super::set_node_name("here".to_owned());
+    super::set_node_name("there".to_owned());
+    let mut record = sample::record(sample::exchange(Some(request("GET", "/", &[], b"")), None));
+    let catalogue = Catalogue::of(&[&HTTP]);
+    assert_eq!(get(&catalogue, "node_name", &record), text("here"));
+    record.source = crate::capture::CaptureSource::Pcap;
+    assert_eq!(get(&catalogue, "node_name", &record), Value::Absent);
+}
+
+#[test]
 fn a_protocol_s_fields_are_absent_elsewhere() {
     static OTHER: Protocol = Protocol {
         name: "grpc",

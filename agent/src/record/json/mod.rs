@@ -1,5 +1,5 @@
 //! A record as it is printed: by `-o jsonl`, by `call`, and in the answers of MCP. Written by hand into a buffer, since
-//! `read` prints millions of lines; the shape is fixed by `interfaces.md`, "A record in JSON".
+//! `read` prints millions of lines. Scripts hold on to the shape: add to it, never change it.
 
 mod compact;
 mod message;

@@ -8,11 +8,12 @@ pub(super) fn redact(redactor: &Redactor, headers: &Headers, body: &mut Body) ->
     if body.kept.is_empty() {
         return 0;
     }
-    let multipart = multipart::looks_like(&body.kept);
+    let first_boundary = multipart::first_boundary(headers, &body.kept);
+    let multipart = first_boundary.is_some();
     let json = !multipart && json::looks_like(&body.kept);
-    let mut count = pass(redactor, body, |rewriter| match multipart {
-        true => multipart::redact(rewriter),
-        false => json::redact(rewriter, 0..rewriter.source.len(), json),
+    let mut count = pass(redactor, body, |rewriter| match first_boundary {
+        Some(first) => multipart::redact(rewriter, first),
+        None => json::redact(rewriter, 0..rewriter.source.len(), json),
     });
     if memchr::memchr(b'=', &body.kept).is_none() {
         return count;

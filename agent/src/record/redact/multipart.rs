@@ -1,4 +1,5 @@
-//! `multipart/form-data` (RFC 7578): a field's value under a secret name. Known by its first line, the boundary.
+//! `multipart/form-data` (RFC 7578): a field's value under a secret name. Known by the boundary that the content type
+//! declares, else by a body that begins with one.
 
 use std::ops::Range;
 
@@ -9,35 +10,62 @@ use super::{
     names::{self, Place},
     rewrite::{Rewriter, find},
 };
+use crate::dissect::Headers;
 
 /// RFC 2046, 5.1.1: a boundary has 70 characters at most, after two hyphens.
 const BOUNDARY: usize = 72;
 
-/// Whether a body starts with a boundary line and the header of a part.
-pub(super) fn looks_like(body: &[u8]) -> bool {
-    const HEADER: &[u8] = b"content-";
-    let Some(boundary) = boundary(body) else { return false };
-    let rest = body[boundary.len()..].trim_ascii_start();
-    let front = &rest[..rest.len().min(HEADER.len())];
-    front.eq_ignore_ascii_case(&HEADER[..front.len()])
+/// Where the first boundary stands, from its hyphens on, without its line end.
+pub(super) fn first_boundary(headers: &Headers, body: &[u8]) -> Option<Range<usize>> {
+    // Clients forget the content type, or get it wrong: then the bytes count.
+    declared(headers, body).or_else(|| begins_with(body))
 }
 
-fn boundary(body: &[u8]) -> Option<&[u8]> {
-    let front = &body[..body.len().min(BOUNDARY + 2)];
+/// The boundary of the content type, which may stand behind a preamble (RFC 2046, 5.1.1).
+fn declared(headers: &Headers, body: &[u8]) -> Option<Range<usize>> {
+    const MULTIPART: &[u8] = b"multipart/";
+    const PARAMETER: &[u8] = b"boundary=";
+    let content_type = headers.get("content-type")?.trim_ascii_start();
+    if !content_type.get(..MULTIPART.len())?.eq_ignore_ascii_case(MULTIPART) {
+        return None;
+    }
+    let mut places = content_type.windows(PARAMETER.len());
+    let at = places.position(|window| window.eq_ignore_ascii_case(PARAMETER))? + PARAMETER.len();
+    let boundary = [b"--", parameter(&content_type[at..]).trim_ascii_end()].concat();
+    if !(3..=BOUNDARY).contains(&boundary.len()) {
+        return None;
+    }
+    let start = memmem::find_iter(body, &boundary).find(|&at| at == 0 || body[at - 1] == b'\n')?;
+    Some(start..start + boundary.len())
+}
+
+/// A boundary line at the front, after empty lines at most, with the header of a part behind it.
+fn begins_with(body: &[u8]) -> Option<Range<usize>> {
+    const HEADER: &[u8] = b"content-";
+    let start = body.iter().position(|byte| !matches!(byte, b'\r' | b'\n'))?;
+    let front = &body[start..body.len().min(start + BOUNDARY + 2)];
     let line = &front[..memchr::memchr(b'\n', front)?];
     let line = line.strip_suffix(b"\r").unwrap_or(line);
-    (line.len() > 2 && line.starts_with(b"--")).then_some(line)
+    if line.len() <= 2 || !line.starts_with(b"--") {
+        return None;
+    }
+    let end = start + line.len();
+    let rest = body[end..].trim_ascii_start();
+    let front = &rest[..rest.len().min(HEADER.len())];
+    front.eq_ignore_ascii_case(&HEADER[..front.len()]).then_some(start..end)
 }
 
-pub(super) fn redact(rewriter: &mut Rewriter<'_>) {
+/// `first` is where the first boundary stands.
+pub(super) fn redact(rewriter: &mut Rewriter<'_>, first: Range<usize>) {
     let body = rewriter.source;
-    let Some(boundary) = boundary(body) else { return };
-    let boundaries = memmem::Finder::new(boundary);
-    let mut at = boundary.len();
+    // The preamble is text for readers that don't know the type.
+    json::redact(rewriter, 0..first.start, false);
+    let boundaries = memmem::Finder::new(&body[first.clone()]);
+    let mut at = first.end;
     while at < body.len() && !rewriter.full() {
         let end = boundaries.find(&body[at..]).map_or(body.len(), |next| at + next);
         part(rewriter, at..end);
-        at = end + boundary.len();
+        at = end + first.len();
     }
 }
 
@@ -88,10 +116,14 @@ fn name(headers: &[u8]) -> Option<&[u8]> {
         {
             continue;
         }
-        let value = &headers[at..];
-        return Some(match value {
-            [b'"', quoted @ ..] => &quoted[..memchr::memchr2(b'"', b'\n', quoted).unwrap_or(quoted.len())],
-            _ => &value[..value.iter().position(|byte| matches!(byte, b';' | b'\r' | b'\n')).unwrap_or(value.len())],
-        });
+        return Some(parameter(&headers[at..]));
+    }
+}
+
+/// The value that a parameter's text begins with, quoted or not.
+fn parameter(text: &[u8]) -> &[u8] {
+    match text {
+        [b'"', quoted @ ..] => &quoted[..memchr::memchr2(b'"', b'\n', quoted).unwrap_or(quoted.len())],
+        _ => &text[..text.iter().position(|byte| matches!(byte, b';' | b'\r' | b'\n')).unwrap_or(text.len())],
     }
 }

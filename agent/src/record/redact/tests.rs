@@ -333,6 +333,17 @@ fn multipart_bodies() {
     for end in 0..cut.len() - 3 {
         assert_eq!(body(&cut[..end], None), (cut[..end].to_owned(), 0));
     }
+    // RFC 2046, 5.1.1: empty lines, or a preamble, may stand before the first boundary.
+    for before in ["\r\n", "\r\n\r\n", "\n"] {
+        let text = format!("{before}{cut}");
+        assert_eq!(body(&text, None), expected(&text.replace("hal", "«hal»")));
+    }
+    let preamble = "For old readers: token=a --XyZ, \"key\": \"k\"\r\n";
+    for content_type in ["multipart/form-data; boundary=XyZ", "Multipart/Mixed; a=b; BOUNDARY=\"XyZ\" ; c=d"] {
+        let whole = format!("{preamble}{}", form("«p»"));
+        assert_eq!(body(&plain(&whole), Some(content_type)), expected(&whole), "{content_type}");
+    }
+    assert_eq!(body(cut, Some("multipart/form-data; boundary=other")), expected(&cut.replace("hal", "«hal»")));
     // A first line of hyphens alone makes no form.
     assert_eq!(body("---\n{\"token\":\"x\"}", None), expected("---\n{\"token\":\"«x»\"}"));
 }
