@@ -183,7 +183,13 @@ pub fn call(start: Time, number: u32) -> Record {
         headers: headers(pairs),
         headers_size: 90,
         trailers: Headers::default(),
-        body: Body { size: Some(body.len() as u64), kept: body.as_bytes().to_vec(), decoded: None, truncated: false },
+        body: Body {
+            size: Some(body.len() as u64),
+            kept: body.as_bytes().to_vec(),
+            decoded: None,
+            truncated: false,
+            end_lost: false,
+        },
     };
     let (method, sent) = if number.is_multiple_of(3) { ("POST", "{\"a\": 1}") } else { ("GET", "") };
     let request = HttpRequest { method: method.into(), target: path.into_bytes(), version: "1.1" };
