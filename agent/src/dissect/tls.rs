@@ -1,5 +1,5 @@
 //! TLS by its first bytes: enough to say that a flow is encrypted and which name the client asked for. Records of the
-//! handshake come with a later issue.
+//! handshake are not there yet.
 
 use super::{Direction, Match};
 
