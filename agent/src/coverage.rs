@@ -122,7 +122,8 @@ pub struct Counters {
     pub redacted: u64,
     /// Packets that no stage could read: not IP, or cut inside their headers.
     pub unreadable_packets: u64,
-    /// Packets that the kernel side lost and had no room to note: how many bytes, of which connection, is not known.
+    /// Packets whose bytes are lost, nobody knows how many of which connection: the kernel side had no room to note them,
+    /// or a capture file cut them inside their headers.
     pub lost_unnoted: u64,
 }
 
@@ -204,12 +205,15 @@ pub struct Coverage {
     pub evicted_before: Option<Time>,
     /// Whether something inside the range that was asked for was evicted.
     pub evicted_in_range: bool,
+    /// A file, or a part of one, could not be read.
+    pub unreadable_files: bool,
 }
 
 impl Coverage {
-    /// Nothing lost, nothing evicted inside the range; skipped bytes do not unset it.
+    /// Nothing lost, nothing evicted inside the range, all files read; skipped bytes do not unset it.
     pub fn complete(&self) -> bool {
-        self.counters.lost.total() == 0 && self.counters.lost_unnoted == 0 && !self.evicted_in_range
+        let Self { counters, evicted_in_range, unreadable_files, .. } = self;
+        counters.lost.total() == 0 && counters.lost_unnoted == 0 && !evicted_in_range && !unreadable_files
     }
 
     pub fn to_json(&self) -> serde_json::Value {

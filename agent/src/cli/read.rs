@@ -57,6 +57,10 @@ pub fn run(arguments: ReadArgs) -> Result<ExitCode, Failure> {
     for note in filter.iter().flat_map(|filter| filter.notes()) {
         eprint_line(&format!("note: {note}"));
     }
+    if arguments.files.iter().filter(|file| file.as_os_str() == "-").count() > 1 {
+        eprint_line("tapwire: standard input can be read only once: name `-` once");
+        return Ok(ExitCode::from(2));
+    }
     let format = Format::or_default(arguments.output);
     let max_body = arguments.max_body.as_usize();
     let options = ShardOptions {
@@ -78,8 +82,13 @@ fn close(totals: &Totals, format: Format) -> ExitCode {
     if failed == totals.files.len() {
         return ExitCode::FAILURE;
     }
-    let coverage =
-        Coverage { from: totals.from, to: totals.to, counters: totals.counters.clone(), ..Coverage::default() };
+    let coverage = Coverage {
+        from: totals.from,
+        to: totals.to,
+        counters: totals.counters.clone(),
+        unreadable_files: totals.files.iter().any(|file| file.fault),
+        ..Coverage::default()
+    };
     coverage_line(&coverage.to_json(), format);
     if totals.files.iter().any(|file| file.fault) { ExitCode::from(3) } else { ExitCode::SUCCESS }
 }

@@ -9,7 +9,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::{Failure, Format, Target, calls::coverage_line, client::Client, eprint_line, table};
-use crate::{config::Span, mcp::text};
+use crate::{config::Span, mcp::text, query::filter::Expression};
 
 /// What people ask first: which endpoint.
 const GROUP_BY_DEFAULT: &str = "method,path";
@@ -22,7 +22,7 @@ pub struct Arguments {
     kfl: Option<String>,
 
     /// Fields to group by, with commas between them; empty for the total only
-    #[arg(long, value_name = "FIELDS", default_value = GROUP_BY_DEFAULT)]
+    #[arg(long, value_name = "FIELDS", default_value = GROUP_BY_DEFAULT, value_parser = fields)]
     group_by: String,
 
     /// Groups to show, the largest first
@@ -39,6 +39,14 @@ pub struct Arguments {
 
     #[command(flatten)]
     target: Target,
+}
+
+/// Fields that can be grouped by, so that a wrong one is wrong usage.
+fn fields(text: &str) -> Result<String, String> {
+    for field in text.split(',').map(str::trim).filter(|field| !field.is_empty()) {
+        Expression::parse(field).map_err(|error| error.to_string())?;
+    }
+    Ok(text.to_owned())
 }
 
 /// # Errors

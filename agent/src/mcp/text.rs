@@ -179,8 +179,8 @@ pub(super) fn group(group: &Group) -> String {
 
 /// Captured text on one line: line ends and other control characters are escaped, so that no call looks like two.
 pub(crate) fn one_line(text: &str) -> String {
-    if text.chars().any(char::is_control) {
-        text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+    if text.chars().any(commands) {
+        text.chars().flat_map(|c| if commands(c) { c.escape_default().collect() } else { vec![c] }).collect()
     } else {
         text.to_owned()
     }
@@ -189,8 +189,14 @@ pub(crate) fn one_line(text: &str) -> String {
 /// Captured text as it is, but for control characters that a terminal would obey.
 pub(crate) fn printable(text: &str) -> String {
     text.chars()
-        .flat_map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { c.escape_default().collect() } else { vec![c] })
+        .flat_map(|c| if commands(c) && !matches!(c, '\n' | '\t') { c.escape_default().collect() } else { vec![c] })
         .collect()
+}
+
+/// What a terminal obeys instead of showing it, the marks that turn the direction of text round included (Unicode's
+/// Trojan Source): a client could make its host look like another.
+fn commands(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

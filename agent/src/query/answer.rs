@@ -33,6 +33,7 @@ pub(super) fn within(snapshot: &Snapshot, question: &Question, from: Option<Time
         counters,
         evicted_before,
         evicted_in_range: evicted_before.is_some_and(|before| from.is_none_or(|from| from < before)),
+        unreadable_files: false,
     }
 }
 

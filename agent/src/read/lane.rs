@@ -65,8 +65,9 @@ impl<S: FnMut(Turn<'_>)> Lane<S> {
                     cut: (headers.payload.len() < headers.wire_len as usize).then_some(Reason::Snaplen),
                 }),
                 Err(Unreadable::OtherTransport) => self.counters.packets += 1,
-                Err(Unreadable::NotIp | Unreadable::Cut | Unreadable::Fragment | Unreadable::Malformed) => {
+                Err(why @ (Unreadable::NotIp | Unreadable::Cut | Unreadable::Fragment | Unreadable::Malformed)) => {
                     self.shard.unreadable();
+                    self.counters.lost_unnoted += u64::from(why == Unreadable::Cut);
                 }
             }
         }

@@ -217,6 +217,7 @@ impl<'a, F: FnMut(Fault)> Dealer<'a, F> {
             Unreadable::OtherTransport => {}
             Unreadable::NotIp | Unreadable::Cut | Unreadable::Fragment | Unreadable::Malformed => {
                 self.totals.counters.unreadable_packets += 1;
+                self.totals.counters.lost_unnoted += u64::from(why == Unreadable::Cut);
             }
         }
         if !link.known() && !self.unknown.contains(&(file, link)) {
