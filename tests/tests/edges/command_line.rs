@@ -94,6 +94,8 @@ fn failures_are_one_line_with_the_right_code() {
         (&["stats", agent[0], agent[1], "--group-by", "path"], 1, "connection refused"),
         (&["calls", "--nonsense"], 2, "--nonsense"),
         (&["calls", "--kfl", "status_cod == 1"], 2, "status_code"),
+        (&["stats", "--group-by", "statuscode"], 2, "status_code"),
+        (&["read", "-", "-"], 2, "once"),
         (&["flows"], 2, "flows"),
         (&["call", "nonsense"], 2, "id"),
     ] {
@@ -101,13 +103,9 @@ fn failures_are_one_line_with_the_right_code() {
         assert_eq!((code, out.as_str(), err.lines().count()), (expected, "", 1), "{arguments:?}: {err}");
         assert!(err.contains(named), "{arguments:?}: {err}");
     }
-    for (arguments, named) in
-        [(&["call", "99999999-1-1"][..], "99999999-1-1"), (&["stats", "--group-by", "statuscode"], "statuscode")]
-    {
-        let (code, out, err) = run(&served, arguments);
-        assert_eq!((code, out.as_str(), err.lines().count()), (1, "", 1), "{arguments:?}: {err}");
-        assert!(err.contains(named), "{arguments:?}: {err}");
-    }
+    let (code, out, err) = run(&served, &["call", "99999999-1-1"]);
+    assert_eq!((code, out.as_str(), err.lines().count()), (1, "", 1), "{err}");
+    assert!(err.contains("99999999-1-1"), "{err}");
     let wrong = served.dir.file("wrong");
     std::fs::write(&wrong, "wrong").unwrap();
     for file in [wrong.as_path(), std::path::Path::new("/nonexistent/token")] {
