@@ -213,7 +213,8 @@ fn lines<'a>(section: &'a [u8], findings: &mut Vec<&'static str>) -> Result<(Fie
             found("header_name", name);
         }
         if fields.len() == HEADERS {
-            return Err(Malformed("too_many_headers"));
+            // Most servers refuse them; the size of a head bounds how many there can be.
+            found("too_many_headers", name);
         }
         fields.push((name, line[colon + 1..].trim_ascii().to_vec()));
     }
@@ -302,10 +303,16 @@ mod tests {
         ] {
             assert_eq!(request(text).err(), Some(Malformed(why)), "{text:?}");
         }
-        let many = format!("GET / HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(HEADERS + 1));
-        assert_eq!(request(&many).err(), Some(Malformed("too_many_headers")));
         let long = format!("GET / HTTP/1.1\r\nA: {}\r\n\r\n", "b".repeat(INPUT_LIMIT));
         assert_eq!(request(&long).err(), Some(Malformed(TOO_LONG)));
+    }
+
+    #[test]
+    fn more_headers_than_servers_take_are_read_with_a_finding() {
+        let many = |count| format!("GET /many HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(count));
+        assert!(request(&many(HEADERS)).unwrap().unwrap().findings.is_empty());
+        let parsed = request(&many(HEADERS + 1)).unwrap().unwrap();
+        assert_eq!((parsed.findings, parsed.headers.len()), (vec!["too_many_headers"], HEADERS + 1));
     }
 
     #[test]
