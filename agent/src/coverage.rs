@@ -128,6 +128,13 @@ pub struct Counters {
 }
 
 impl Counters {
+    /// A packet that no stage could read. `cut`: the capture file kept too little of it to say what is missing.
+    pub fn unreadable(&mut self, cut: bool) {
+        self.packets += 1;
+        self.unreadable_packets += 1;
+        self.lost_unnoted += u64::from(cut);
+    }
+
     /// Payload that arrived whole and once.
     pub fn captured(&mut self, bytes: u64) {
         self.bytes += bytes;
@@ -252,7 +259,7 @@ impl Coverage {
             "evicted_before": time(self.evicted_before),
             "complete": self.complete(),
         });
-        // Only a live capture can have it, and hardly ever has.
+        // Few captures have it.
         if counters.lost_unnoted > 0 {
             coverage["lost_unnoted"] = counters.lost_unnoted.into();
         }

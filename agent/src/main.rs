@@ -1,13 +1,13 @@
 //! The program: see `cli`.
 
-// Records are made and dropped by the hundred thousand a second, on several threads; musl's own allocator has one lock.
+// Records are made and dropped by the hundred thousand a second, on several threads.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Milliseconds after which memory that was freed goes back to the system, times ten for whole arenas: of the second that
-/// is the default, an evicting store frees a third of its size.
+/// Milliseconds after which memory that was freed goes back to the system. With the default of a second, a store that
+/// evicted held some 40 MB more.
 const PURGE_DELAY: std::ffi::c_long = 10;
-/// `mi_option_purge_delay` of mimalloc.h, which the bindings lack. The number is the same in its versions 1.7 to 3.
+/// `mi_option_purge_delay` of mimalloc.h, version 3, which the bindings lack.
 const PURGE_DELAY_OPTION: libmimalloc_sys::mi_option_t = 15;
 
 fn main() -> std::process::ExitCode {

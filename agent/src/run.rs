@@ -186,7 +186,7 @@ impl BytePath {
             match hear(event, *events, clock) {
                 Heard::Packet(packet) => shard.packet(&packet),
                 Heard::Own { cookie } => shard.forget(cookie),
-                Heard::Unreadable => shard.unreadable(),
+                Heard::Unreadable => shard.unreadable(false),
                 Heard::Malformed => *malformed_events += 1,
             }
         })

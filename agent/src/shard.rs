@@ -39,7 +39,7 @@ pub struct ShardOptions {
 pub struct Shard {
     options: ShardOptions,
     flows: FlowTable<Conversation>,
-    /// Payload since the last look at what conversations hold: they can't have come to hold more than that.
+    /// Payload since the last look at what conversations hold: they have hardly come to hold more than that.
     fed: usize,
     out: Out,
 }
@@ -98,12 +98,12 @@ impl Shard {
 
     /// Takes from the flows that hold most until the rest is within half of the limit.
     fn relieve(&mut self) {
-        let mut held = self.flows.iter().map(|flow| flow.state.held_bytes()).sum::<usize>();
+        let mut flows: Vec<_> = self.flows.iter_mut().map(|flow| (flow.state.held_bytes(), flow)).collect();
+        let mut held: usize = flows.iter().map(|(bytes, _)| bytes).sum();
         if held <= HELD {
             return;
         }
         let Out { epoch, redactor, records, counters, done } = &mut self.out;
-        let mut flows: Vec<_> = self.flows.iter_mut().map(|flow| (flow.state.held_bytes(), flow)).collect();
         flows.sort_unstable_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
         for (bytes, flow) in flows {
             if held <= HELD / 2 {
@@ -139,10 +139,9 @@ impl Shard {
         self.flows.forget(cookie, &mut self.out.counters);
     }
 
-    /// A packet that no stage could read.
-    pub fn unreadable(&mut self) {
-        self.out.counters.packets += 1;
-        self.out.counters.unreadable_packets += 1;
+    /// A packet that no stage could read: see `Counters::unreadable`.
+    pub fn unreadable(&mut self, cut: bool) {
+        self.out.counters.unreadable(cut);
     }
 
     /// Hands over what was made since the last call.

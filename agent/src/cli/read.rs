@@ -23,7 +23,7 @@ use crate::{
     query::filter::Filter,
     read::{
         self, Fault, LANES, Totals, Turn,
-        order::{Buffers, Key, Lines, Order},
+        order::{Buffers, HANDED_ON, Key, Lines, Order},
     },
     record::{
         Record, Redactor,
@@ -33,10 +33,6 @@ use crate::{
     time::Time,
 };
 
-/// Text that a lane gathers before it hands it on.
-const HANDED_ON: usize = 128 * 1024;
-/// Room for the line that fills a text: what is longer moves it.
-const LAST_LINE: usize = 16 * 1024;
 /// Batches after which a lane says at the latest how far it has come: the others' lines wait for that.
 const TURNS: usize = 16;
 /// One more batch for so many flows: to say how far it has come costs the lane a look at all of them.
@@ -208,7 +204,7 @@ impl<'a> LanePrinter<'a> {
     }
 
     fn hand_on(&mut self, settled: Time) {
-        let text = std::mem::replace(&mut self.text, self.buffers.take(HANDED_ON + LAST_LINE));
+        let text = std::mem::replace(&mut self.text, self.buffers.take());
         let lines = std::mem::take(&mut self.lines);
         // Without a receiver nobody reads what is printed, and the reading ends.
         let _ = self.send.send(Lines { lane: self.lane, text, lines, settled });

@@ -9,7 +9,11 @@ use clap::Args;
 use serde_json::Value;
 
 use super::{Failure, Format, Target, calls::coverage_line, client::Client, eprint_line, table};
-use crate::{config::Span, mcp::text, query::filter::Expression};
+use crate::{
+    config::Span,
+    mcp::{question, text},
+    query::filter::Expression,
+};
 
 /// What people ask first: which endpoint.
 const GROUP_BY_DEFAULT: &str = "method,path";
@@ -43,8 +47,8 @@ pub struct Arguments {
 
 /// Fields that can be grouped by, so that a wrong one is wrong usage.
 fn fields(text: &str) -> Result<String, String> {
-    for field in text.split(',').map(str::trim).filter(|field| !field.is_empty()) {
-        Expression::parse(field).map_err(|error| error.to_string())?;
+    for field in question::fields(text) {
+        Expression::parse(&field).map_err(|error| error.to_string())?;
     }
     Ok(text.to_owned())
 }

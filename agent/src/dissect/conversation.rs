@@ -233,33 +233,31 @@ impl Conversation {
         let lane = &self.lanes[from as usize];
         let bytes = if lane.held().is_empty() { chunk } else { lane.held() };
         let unread = self.lanes[from.other() as usize].unread;
-        let verdict =
-            match &mut self.reader {
-                Some(reader) => {
-                    let role = role(self.reversed, from);
-                    match (reader.protocol.probe)(role, bytes) {
-                        Match::Yes if reader.dissector.resume(role, bytes, unread, &mut reader.output) => Match::Yes,
-                        Match::Yes | Match::No => Match::No,
-                        Match::NeedMore => Match::NeedMore,
-                    }
+        let verdict = match &mut self.reader {
+            Some(reader) => {
+                let role = role(self.reversed, from);
+                match (reader.protocol.probe)(role, bytes) {
+                    Match::Yes if reader.dissector.resume(role, bytes, unread, &mut reader.output) => Match::Yes,
+                    Match::Yes | Match::No => Match::No,
+                    Match::NeedMore => Match::NeedMore,
                 }
-                None => {
-                    match detect::look(from, bytes, self.mid_stream) {
-                        Found::Protocol { protocol, reversed } => {
-                            if self.open(protocol, reversed, from, chunk, unread) { Match::Yes } else { Match::No }
-                        }
-                        Found::Encrypted { server_name, reversed } => {
-                            counters.undecoded.add(Reason::Encrypted, chunk.len() as u64);
-                            self.server_name = server_name.map(String::into_boxed_str);
-                            self.reversed = reversed;
-                            self.close(Reason::Encrypted, counters);
-                            return;
-                        }
-                        Found::Nothing => Match::No,
-                        Found::NeedMore => Match::NeedMore,
-                    }
+            }
+            None => match detect::look(from, bytes, self.mid_stream) {
+                Found::Protocol { protocol, reversed } => {
+                    let plausible = self.open(protocol, reversed, from, chunk, unread);
+                    if plausible { Match::Yes } else { Match::No }
                 }
-            };
+                Found::Encrypted { server_name, reversed } => {
+                    counters.undecoded.add(Reason::Encrypted, chunk.len() as u64);
+                    self.server_name = server_name.map(String::into_boxed_str);
+                    self.reversed = reversed;
+                    self.close(Reason::Encrypted, counters);
+                    return;
+                }
+                Found::Nothing => Match::No,
+                Found::NeedMore => Match::NeedMore,
+            },
+        };
         let lane = &mut self.lanes[from as usize];
         match verdict {
             Match::Yes => {

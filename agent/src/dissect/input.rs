@@ -360,9 +360,9 @@ mod tests {
             assert!(input.bytes().is_empty());
         });
         assert_eq!(lane.pass(b"efg", Time(2)), b"");
-        assert_eq!(lane.pass_missing(2, None), 2);
+        assert_eq!((lane.pass_missing(2, None), lane.cursor.last_lost), (2, true));
         assert_eq!(lane.pass(b"jkl", Time(3)), b"kl");
-        assert_eq!((lane.cursor.position, lane.cursor.last), (10, Time(3)));
+        assert_eq!((lane.cursor.position, lane.cursor.last, lane.cursor.last_lost), (10, Time(3), false));
     }
 
     #[test]

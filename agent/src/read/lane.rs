@@ -66,8 +66,7 @@ impl<S: FnMut(Turn<'_>)> Lane<S> {
                 }),
                 Err(Unreadable::OtherTransport) => self.counters.packets += 1,
                 Err(why @ (Unreadable::NotIp | Unreadable::Cut | Unreadable::Fragment | Unreadable::Malformed)) => {
-                    self.shard.unreadable();
-                    self.counters.lost_unnoted += u64::from(why == Unreadable::Cut);
+                    self.shard.unreadable(why == Unreadable::Cut);
                 }
             }
         }

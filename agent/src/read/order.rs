@@ -15,6 +15,10 @@ use std::{
 use super::{LANES, spill::Spill};
 use crate::{record::RecordId, time::Time};
 
+/// Text that a lane gathers before it hands it on.
+pub const HANDED_ON: usize = 128 << 10;
+/// Room for the line that fills a text: what is longer moves it.
+const LAST_LINE: usize = 16 << 10;
 /// Buffers of lines that are held before printing starts.
 const HELD_MIN: usize = 16 << 20;
 /// Buffers of lines that are held at most.
@@ -73,13 +77,12 @@ pub struct Lines {
 pub struct Buffers(Mutex<Vec<Vec<u8>>>);
 
 impl Buffers {
-    /// Kept for reuse at most: what is held before printing starts, in pieces of 128 KiB.
-    const KEPT: usize = HELD_MIN / (128 << 10);
+    /// Kept for reuse at most: what is held before printing starts.
+    const KEPT: usize = HELD_MIN / HANDED_ON;
 
-    /// With room for so much.
-    pub fn take(&self, room: usize) -> Vec<u8> {
+    pub fn take(&self) -> Vec<u8> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        kept.unwrap_or_else(|| Vec::with_capacity(room))
+        kept.unwrap_or_else(|| Vec::with_capacity(HANDED_ON + LAST_LINE))
     }
 
     fn give(&self, mut buffer: Vec<u8>) {

@@ -212,12 +212,10 @@ impl<'a, F: FnMut(Fault)> Dealer<'a, F> {
     }
 
     fn unreadable(&mut self, file: usize, link: LinkType, why: Unreadable) {
-        self.totals.counters.packets += 1;
         match why {
-            Unreadable::OtherTransport => {}
+            Unreadable::OtherTransport => self.totals.counters.packets += 1,
             Unreadable::NotIp | Unreadable::Cut | Unreadable::Fragment | Unreadable::Malformed => {
-                self.totals.counters.unreadable_packets += 1;
-                self.totals.counters.lost_unnoted += u64::from(why == Unreadable::Cut);
+                self.totals.counters.unreadable(why == Unreadable::Cut);
             }
         }
         if !link.known() && !self.unknown.contains(&(file, link)) {

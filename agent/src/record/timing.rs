@@ -42,8 +42,9 @@ impl Record {
     }
 }
 
-/// The time of a message's last byte; none when that was lost. A body of unknown size has none while more may come, or when bytes are missing:
-/// the last one may be among them. One that just stops (the peer went away) ends where it stopped.
+/// The time of a message's last byte; none when that was lost. A body of unknown size has none while more may come, or
+/// when bytes are missing: the last one may be among them. One that just stops (the peer went away) ends where it
+/// stopped.
 fn end(exchange: &Exchange, message: &Message) -> Option<Time> {
     let unseen = exchange.open || !exchange.incomplete.is_empty();
     ((message.body.size.is_some() || !unseen) && !message.body.end_lost).then_some(message.ended)

@@ -410,7 +410,7 @@ impl Dissector for Http1 {
             // An answer to nothing is something else.
             Direction::ToClient => self.asked || matches!(client, State::Lost),
         };
-        // The end of a body may stand before a request: no method that was ever registered ends in another one so.
+        // The end of a body may stand before a request, and would make another method of the two.
         let plausible = plausible && (from == Direction::ToClient || start::begins_like_registered(bytes));
         if plausible {
             self.states[from as usize] = State::Head(Scan::default());

@@ -100,7 +100,7 @@ pub(super) fn begins_like_registered(bytes: &[u8]) -> bool {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     request_line(line).is_some_and(|(method, target, _)| {
         let absolute = memchr::memmem::find(target, b"://").is_some();
-        REGISTERED.contains(&method) && (target[0] == b'/' || target == b"*" || absolute || method == b"CONNECT")
+        REGISTERED.contains(&method) && (target.starts_with(b"/") || target == b"*" || absolute || method == b"CONNECT")
     })
 }
 
@@ -141,8 +141,8 @@ pub(super) fn may_leave(request: &Message) -> bool {
     connect || request.headers.iter().any(upgrade)
 }
 
-/// Whether a reason phrase is the one that proxies have given to a granted CONNECT since there was one (Luotonen's draft
-/// of 1998): it tells an answer whose request was not seen.
+/// Whether a reason phrase is the one that proxies usually give to a granted CONNECT: it tells an answer whose request
+/// was not seen.
 pub(super) fn is_tunnel(reason: &[u8]) -> bool {
     reason.trim_ascii().eq_ignore_ascii_case(b"connection established")
 }

@@ -173,6 +173,9 @@ fn heads_only_keeps_the_calls() {
     ];
     let run = run(&steps);
     assert_eq!(brief(&run.exchanges), ["POST / 50 200 500", "GET /2 0 200 1"]);
+    // A body ends with the packet that was left out, not with the head before it.
+    let response = run.exchanges[0].response.as_ref().unwrap();
+    assert_eq!(response.ended.0 - response.started.0, 1_000_000);
     assert_eq!(
         (run.exchanges[0].incomplete.skipped.total(), run.counters.skipped.total(), run.counters.lost.total()),
         (550, 550, 0)

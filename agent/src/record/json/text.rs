@@ -52,18 +52,18 @@ fn plain<'a>(out: &mut Vec<u8>, text: &'a [u8], high: u64) -> &'a [u8] {
     let mut rest = text;
     while let Some((word, after)) = rest.split_first_chunk::<WORD>() {
         out.extend_from_slice(word);
-        let plain = plain_bytes(u64::from_le_bytes(*word), high);
-        if plain < WORD {
-            out.truncate(out.len() - WORD + plain);
-            return &rest[plain..];
+        let count = plain_bytes(u64::from_le_bytes(*word), high);
+        if count < WORD {
+            out.truncate(out.len() - WORD + count);
+            return &rest[count..];
         }
         rest = after;
     }
     let (word, length) = (last_word(rest), rest.len());
     out.extend_from_slice(&word.to_le_bytes());
-    let plain = plain_bytes(word, high).min(length);
-    out.truncate(out.len() - WORD + plain);
-    &rest[plain..]
+    let count = plain_bytes(word, high).min(length);
+    out.truncate(out.len() - WORD + count);
+    &rest[count..]
 }
 
 /// Less than a word, filled up with zeros.

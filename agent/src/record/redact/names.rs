@@ -252,7 +252,9 @@ const fn index() -> ([u8; 1024], [Row; TABLE.len()]) {
     let mut row = TABLE.len();
     while row > 0 {
         row -= 1;
-        let Some(tail) = Tail::of(TABLE[row].0.as_bytes()) else { panic!("a name of one letter") };
+        let text = TABLE[row].0.as_bytes();
+        assert!(text[text.len() - 1].is_ascii_lowercase() && text[text.len() - 2].is_ascii_lowercase());
+        let Some(tail) = Tail::of(text) else { panic!("a name of one letter") };
         rows[row] = Row { tail, next: first[tail.slot()] };
         first[tail.slot()] = row as u8;
     }
