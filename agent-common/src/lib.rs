@@ -162,6 +162,12 @@ pub mod socket {
     pub const TWIN: u32 = 8;
     /// The current turn is this socket's.
     pub const TURN_EGRESS: u32 = 16;
+    /// The first payload that it sent was looked at.
+    pub const SENT: u32 = 32;
+    /// The first payload that it received was.
+    pub const RECEIVED: u32 = 64;
+    /// It carries HTTP/2, where both sides send when they like: there are no turns to bound.
+    pub const STREAMS: u32 = 128;
 }
 
 /// A direction of a view.

@@ -109,12 +109,17 @@ fn tcp(ctx: &SkBuffContext, ip: &Ip, egress: bool) {
     if !tells {
         return;
     }
+    begin(ctx, state, &tcp, egress, payload);
     let before = turn(state, egress, payload);
     // A reset may come from no socket at all, so the receiver's copy counts.
     if !egress && state.flags & socket::TWIN != 0 && tcp.flags & Tcp::RST == 0 {
         return count(Count::Twins);
     }
-    let room = room(before, payload, &settings());
+    let mut settings = settings();
+    if state.flags & socket::STREAMS != 0 {
+        settings.turn_budget = u32::MAX;
+    }
+    let room = room(before, payload, &settings);
     send(ctx, ip, &tcp, egress, room, Some(socket), Some(state));
 }
 
@@ -132,6 +137,20 @@ fn turn(state: &mut SocketState, egress: bool, payload: u32) -> u32 {
     let before = state.turn_bytes;
     state.turn_bytes = before.saturating_add(payload);
     before
+}
+
+/// Looks at the first payload of a side: whether HTTP/2 begins (RFC 9113 section 3.4: `PRI * HTTP/2.0`). Servers may
+/// speak before it is here.
+#[inline(always)]
+fn begin(ctx: &SkBuffContext, state: &mut SocketState, tcp: &Tcp, egress: bool, payload: u32) {
+    let side = if egress { socket::SENT } else { socket::RECEIVED };
+    if payload < 8 || state.flags & side != 0 {
+        return;
+    }
+    state.flags |= side;
+    if ctx.load::<[u8; 8]>(tcp.payload as usize).is_ok_and(|front| front == *b"PRI * HT") {
+        state.flags |= socket::STREAMS;
+    }
 }
 
 /// Payload bytes to copy, and why not more.

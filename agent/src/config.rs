@@ -4,11 +4,13 @@
 
 mod units;
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use clap::{Args, builder::BoolishValueParser};
 
 pub use units::{ByteSize, Span};
+
+use crate::dissect::{SchemaError, Schemas};
 
 /// Smallest store: some segments must fit, or every publication evicts what was published just before.
 const MEMORY_MIN: ByteSize = ByteSize::mib(1);
@@ -59,6 +61,10 @@ pub struct AgentArgs {
     /// Store secrets as they are, instead of replacing their values
     #[arg(long, env = "TAPWIRE_NO_REDACT", value_parser = BoolishValueParser::new())]
     pub no_redact: bool,
+
+    /// Descriptors of gRPC services, as `protoc --include_imports --descriptor_set_out` writes them
+    #[arg(long, env = "TAPWIRE_DESCRIPTOR_SET", value_name = "FILE", value_parser = schemas)]
+    pub descriptor_set: Option<Arc<Schemas>>,
 }
 
 /// `tapwire read`.
@@ -88,9 +94,17 @@ pub struct ReadArgs {
     #[arg(long, env = "TAPWIRE_NO_REDACT", value_parser = BoolishValueParser::new())]
     pub no_redact: bool,
 
+    /// Descriptors of gRPC services, as `protoc --include_imports --descriptor_set_out` writes them
+    #[arg(long, env = "TAPWIRE_DESCRIPTOR_SET", value_name = "FILE", value_parser = schemas)]
+    pub descriptor_set: Option<Arc<Schemas>>,
+
     /// Threads that dissect [default: one a core]
     #[arg(long, env = "TAPWIRE_THREADS", value_name = "N")]
     pub threads: Option<std::num::NonZero<usize>>,
+}
+
+fn schemas(path: &str) -> Result<Arc<Schemas>, SchemaError> {
+    Schemas::open(path.as_ref()).map(Arc::new)
 }
 
 fn memory(text: &str) -> Result<ByteSize, String> {

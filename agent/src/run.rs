@@ -85,7 +85,10 @@ pub fn agent(args: &AgentArgs) -> Result<(), RunError> {
         ..Status::new(node.clone())
     }));
     let shard = Shard::new(ShardOptions {
-        settings: Settings { max_body: args.max_body.as_usize() },
+        settings: Settings {
+            max_body: args.max_body.as_usize(),
+            schemas: args.descriptor_set.clone().unwrap_or_default(),
+        },
         limits: Limits::default(),
         redactor,
         epoch: epoch(),

@@ -268,7 +268,7 @@ mod tests {
     #[test]
     fn heads_that_never_end_are_given_up_when_they_hold_too_much() {
         let mut shard = Shard::new(ShardOptions {
-            settings: Settings { max_body: 64 << 10 },
+            settings: Settings { max_body: 64 << 10, ..Settings::default() },
             limits: Limits::default(),
             redactor: None,
             epoch: 0,

@@ -4,6 +4,8 @@ pub mod corpus;
 pub mod harness;
 pub mod live;
 pub mod made;
+mod made_http2;
 pub mod pipeline;
 pub mod talk;
 pub mod tshark;
+pub mod tshark_http2;

@@ -3,15 +3,18 @@
 
 use std::io::Write;
 
-use crate::talk::{Capture, MSS, Side, Talk};
+use crate::{
+    made_http2,
+    talk::{Capture, MSS, Side, Talk},
+};
 
 const CLIENT: &str = "192.0.2.10:40001";
 const SERVER: &str = "192.0.2.80:80";
 
 /// Every capture by its file name.
 pub fn all() -> Vec<(&'static str, Vec<u8>)> {
-    let scripts: [(&str, fn(&mut Capture)); 15] = [
-        ("pipelining.pcap", pipelining),
+    let scripts = [
+        ("pipelining.pcap", pipelining as fn(&mut Capture)),
         ("chunked.pcap", chunked),
         ("encodings.pcap", encodings),
         ("continue.pcap", expect_continue),
@@ -29,6 +32,7 @@ pub fn all() -> Vec<(&'static str, Vec<u8>)> {
     ];
     scripts
         .into_iter()
+        .chain(made_http2::SCRIPTS)
         .map(|(name, script)| {
             let mut capture = Capture::default();
             script(&mut capture);

@@ -39,7 +39,7 @@ pub fn real(packets: &[Owned]) -> Outcome {
 
 pub fn with_max_body(packets: &[Owned], max_body: usize) -> Outcome {
     let mut shard = Shard::new(ShardOptions {
-        settings: Settings { max_body },
+        settings: Settings { max_body, ..Settings::default() },
         limits: Limits::default(),
         redactor: None,
         epoch: 0,

@@ -34,7 +34,7 @@ pub fn is_there() -> bool {
     Command::new("tshark").arg("--version").output().is_ok_and(|output| output.status.success())
 }
 
-fn tshark(path: &Path, arguments: &[&str]) -> String {
+pub(crate) fn tshark(path: &Path, arguments: &[&str]) -> String {
     let output = Command::new("tshark")
         .arg("-r")
         .arg(path)
@@ -120,7 +120,7 @@ fn size_behind(text: &str, mark: &str) -> Option<u64> {
 }
 
 /// An attribute of an XML element on one line, with its escapes undone.
-fn attribute(line: &str, name: &str) -> Option<String> {
+pub(crate) fn attribute(line: &str, name: &str) -> Option<String> {
     let start = line.find(&format!(" {name}=\""))? + name.len() + 3;
     let value = line.get(start..)?;
     let value = &value[..value.find('"')?];

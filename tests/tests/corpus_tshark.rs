@@ -1,6 +1,9 @@
 //! Our reading of the corpus against tshark's. Every difference is in `corpus/differences.tsv`, with the rule that
 //! decides it: one that is not listed fails, and so does a listed one that is gone.
 
+#[path = "corpus_tshark/http2.rs"]
+mod http2;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     path::Path,
@@ -26,14 +29,18 @@ type Difference = (String, String, String);
 fn every_difference_from_tshark_is_explained() {
     assert!(tshark::is_there(), "tshark is not installed: cargo xtask test installs it");
     let mut found: BTreeSet<Difference> = BTreeSet::new();
-    let (mut captures, mut messages) = (0, 0);
+    let (mut captures, mut messages, mut streams) = (0, 0, 0);
     for path in FOLDERS.iter().flat_map(|folder| corpus::captures(folder)) {
         let packets = corpus::packets(&path).unwrap_or_else(|error| panic!("{} {error}", corpus::name(&path)));
         captures += 1;
         messages += compare_messages(&path, &packets, &mut found);
+        streams += http2::compare(&path, &packets, &mut found);
         compare_bytes(&path, &packets, &mut found);
     }
-    println!("{captures} captures, {messages} messages compared, {} differences", found.len());
+    println!(
+        "{captures} captures, {messages} messages and {streams} halves of streams compared, {} differences",
+        found.len()
+    );
     let listed = listed();
     let new: Vec<String> = found.iter().filter(|difference| !listed.contains_key(*difference)).map(line).collect();
     let gone: Vec<String> = listed.keys().filter(|difference| !found.contains(*difference)).map(line).collect();
@@ -79,6 +86,14 @@ struct Ours {
     call: usize,
 }
 
+/// Address and port of `src` or `dst`.
+fn end_of(record: &Value, name: &str) -> String {
+    let end = &record[name];
+    let ip = end["ip"].as_str().and_then(|ip| ip.parse().ok());
+    let port = end["port"].as_u64().unwrap_or_default() as u16;
+    ip.map(|ip: std::net::IpAddr| std::net::SocketAddr::new(ip, port).to_string()).unwrap_or_default()
+}
+
 /// What we read, by (source, destination).
 fn ours(packets: &[Owned]) -> BTreeMap<(String, String), Vec<Ours>> {
     let mut frames: HashMap<(String, String), u64> = HashMap::new();
@@ -86,14 +101,9 @@ fn ours(packets: &[Owned]) -> BTreeMap<(String, String), Vec<Ours>> {
         frames.entry((packet.time.to_string(), packet.header.src.to_string())).or_insert(packet.number);
     }
     let mut messages: BTreeMap<(String, String), Vec<Ours>> = BTreeMap::new();
-    for (call, record) in pipeline::real(packets).values().iter().enumerate() {
-        let end = |name: &str| {
-            let end = &record[name];
-            let ip = end["ip"].as_str().and_then(|ip| ip.parse().ok());
-            let port = end["port"].as_u64().unwrap_or_default() as u16;
-            ip.map(|ip: std::net::IpAddr| std::net::SocketAddr::new(ip, port).to_string()).unwrap_or_default()
-        };
-        let (client, server) = (end("src"), end("dst"));
+    let records = pipeline::real(packets).values();
+    for (call, record) in records.iter().filter(|record| record["stream_id"].is_null()).enumerate() {
+        let (client, server) = (end_of(record, "src"), end_of(record, "dst"));
         let version = record["http_version"].as_str().unwrap_or("?");
         let began = record["timestamp"].as_str().unwrap_or_default().to_owned();
         let body = |half: &Value| half["body_size"].as_u64();

@@ -6,10 +6,10 @@
 //! one begins, and the first segment of a connection that is older than the capture proves nothing either.
 
 use super::{
-    Direction, Dissector, Exchange, Malformed, Match, Missing, Protocol, Settings,
+    Direction, Dissector, Exchange, Malformed, Match, Missing, Protocol, Scan, Settings,
     detect::{self, Found},
     input::{Input, Lane, Sync, Unread},
-    output::Output,
+    output::{Next, Output},
     tls,
 };
 use crate::{
@@ -28,6 +28,10 @@ pub(super) const TOO_LONG: &str = "input_limit";
 /// Turns of a connection joined in mid-stream that began like nothing known, until it is called unknown. It is still
 /// tried at each turn: the next message may be the first that begins where a segment does.
 const ATTEMPTS: u8 = 4;
+
+/// Bytes of a side, of a connection joined in mid-stream, that are searched for the start of a message. Those of a body
+/// can't hold more without one; afterwards it is looked for at turns only.
+const SCANNED: u64 = 1 << 20;
 
 /// What reads a conversation.
 #[derive(Clone, Copy, Debug)]
@@ -134,7 +138,8 @@ impl Conversation {
 
     /// Bytes on the heap: undecided input, and messages being gathered.
     pub fn held_bytes(&self) -> usize {
-        let messages = self.reader.as_ref().map_or(0, |reader| reader.output.pairing.held());
+        let reader = self.reader.as_ref();
+        let messages = reader.map_or(0, |reader| reader.output.pairing.held() + reader.dissector.held());
         self.lanes.iter().map(|lane| lane.held().len()).sum::<usize>() + messages
     }
 
@@ -173,6 +178,7 @@ impl Conversation {
             reader.dissector.turn(role(self.reversed, from), &mut reader.output);
             self.apply(counters);
         }
+        let scans = self.may_scan(from, turn);
         let lane = &mut self.lanes[from as usize];
         if lane.sync != Sync::InStep {
             lane.unread.add(bytes, turn);
@@ -185,6 +191,10 @@ impl Conversation {
                 }
             }
             Sync::Closed(reason) => counters.undecoded.add(reason, bytes.len() as u64),
+            Sync::Scanning(reason) => self.scan(from, bytes, time, turn, reason, counters),
+            Sync::Lost(reason) if !turn && scans => {
+                self.scan(from, bytes, time, turn, reason, counters);
+            }
             Sync::Lost(reason) if !turn => {
                 counters.undecoded.add(reason, bytes.len() as u64);
                 self.lose(from, None, counters);
@@ -244,7 +254,7 @@ impl Conversation {
             }
             None => match detect::look(from, bytes, self.mid_stream) {
                 Found::Protocol { protocol, reversed } => {
-                    let plausible = self.open(protocol, reversed, from, chunk, unread);
+                    let plausible = self.open(protocol, reversed, from, chunk, unread, counters);
                     if plausible { Match::Yes } else { Match::No }
                 }
                 Found::Encrypted { server_name, reversed } => {
@@ -258,10 +268,9 @@ impl Conversation {
                 Found::NeedMore => Match::NeedMore,
             },
         };
-        let lane = &mut self.lanes[from as usize];
         match verdict {
             Match::Yes => {
-                lane.sync = Sync::InStep;
+                self.lanes[from as usize].sync = Sync::InStep;
                 // What the other side sent before anybody knew the protocol was there first.
                 let other = &mut self.lanes[from.other() as usize];
                 if other.whole && matches!(other.sync, Sync::Probing(_)) {
@@ -270,8 +279,14 @@ impl Conversation {
                 }
                 self.decode(from, chunk, time, turn, counters);
             }
-            Match::NeedMore if lane.held().len() + chunk.len() <= INPUT_LIMIT => lane.hold(chunk, time, turn),
+            Match::NeedMore if self.lanes[from as usize].held().len() + chunk.len() <= INPUT_LIMIT => {
+                self.lanes[from as usize].hold(chunk, time, turn);
+            }
+            Match::NeedMore | Match::No if self.may_scan(from, turn) => {
+                self.scan(from, chunk, time, turn, reason, counters);
+            }
             Match::NeedMore | Match::No => {
+                let lane = &mut self.lanes[from as usize];
                 let unread = lane.clear() + chunk.len();
                 if unread == 0 {
                     return;
@@ -284,6 +299,67 @@ impl Conversation {
         }
     }
 
+    /// Whether bytes that no probe takes for a start may hold one.
+    fn may_scan(&self, from: Direction, turn: bool) -> bool {
+        match &self.reader {
+            Some(reader) => reader.protocol.scan.is_some(),
+            None => self.mid_stream && (turn || self.lanes[from as usize].scanned < SCANNED),
+        }
+    }
+
+    /// Looks for a message that begins anywhere in what is held and `chunk` behind it.
+    fn scan(&mut self, from: Direction, chunk: &[u8], time: Time, turn: bool, reason: Reason, counters: &mut Counters) {
+        let lane = &mut self.lanes[from as usize];
+        if turn && self.reader.is_none() && matches!(lane.sync, Sync::Scanning(_)) {
+            // Another protocol may begin here.
+            if !matches!(detect::look(from, chunk, self.mid_stream), Found::Nothing) {
+                counters.undecoded.add(reason, lane.clear() as u64);
+                lane.sync = Sync::Probing(reason);
+                return self.probe(from, chunk, time, turn, counters);
+            }
+        }
+        lane.hold(chunk, time, turn);
+        let found = match &self.reader {
+            Some(reader) => detect::scan(reader.protocol, Some(role(self.reversed, from)), lane.held()),
+            None => detect::scan_all(lane.held()),
+        };
+        let (drop, found) = match found {
+            (protocol, Scan::Found { at, sender }) => (at, Some((protocol, sender))),
+            (_, Scan::Undecided(before)) if lane.held().len() - before > INPUT_LIMIT => (lane.held().len(), None),
+            (_, Scan::Undecided(before)) => (before, None),
+        };
+        lane.drop(drop);
+        counters.undecoded.add(reason, drop as u64);
+        let Some((protocol, sender)) = found else {
+            lane.whole = false;
+            if !lane.held().is_empty() {
+                lane.sync = Sync::Scanning(reason);
+                return;
+            }
+            lane.sync = Sync::Lost(reason);
+            if turn {
+                lane.refused = true;
+                self.give_up(counters);
+            }
+            return;
+        };
+        let unread = self.lanes[from.other() as usize].unread;
+        let held = self.lanes[from as usize].held();
+        let plausible = match &mut self.reader {
+            Some(reader) => reader.dissector.resume(sender, held, unread, &mut reader.output),
+            None => self.open(protocol, sender != from, from, &[], unread, counters),
+        };
+        if !plausible {
+            return;
+        }
+        self.lanes[from as usize].sync = Sync::InStep;
+        // What the other side said before can be read now, and comes first.
+        if let Sync::Scanning(reason) = self.lanes[from.other() as usize].sync {
+            self.scan(from.other(), &[], time, false, reason, counters);
+        }
+        self.decode(from, &[], time, false, counters);
+    }
+
     /// A protocol is found, by what is held of `from` or by `chunk`: whether it is plausible here.
     fn open(
         &mut self,
@@ -292,6 +368,7 @@ impl Conversation {
         from: Direction,
         chunk: &[u8],
         unread: Unread,
+        counters: &mut Counters,
     ) -> bool {
         let mut reader = Reader { protocol, dissector: (protocol.open)(&self.settings), output: Output::new(protocol) };
         for direction in Direction::BOTH {
@@ -314,6 +391,12 @@ impl Conversation {
         self.reversed = reversed;
         self.reads = Reads::Protocol(protocol);
         self.reader = Some(reader);
+        for lane in self.lanes.iter_mut().filter(|_| protocol.scan.is_none()) {
+            if let Sync::Scanning(reason) = lane.sync {
+                counters.undecoded.add(reason, lane.clear() as u64);
+                lane.sync = Sync::Lost(reason);
+            }
+        }
         true
     }
 
@@ -384,7 +467,9 @@ impl Conversation {
                     self.decode(from, &[], Time(0), false, counters);
                 }
             }
-            Sync::Probing(_) | Sync::Lost(_) => self.forget(from, missing.reason, Some(missing), counters),
+            Sync::Probing(_) | Sync::Scanning(_) | Sync::Lost(_) => {
+                self.forget(from, missing.reason, Some(missing), counters)
+            }
         }
     }
 
@@ -406,7 +491,7 @@ impl Conversation {
         let lane = &mut self.lanes[from as usize];
         let left = lane.clear() as u64;
         let reason = match (lane.sync, how) {
-            (Sync::Closed(reason) | Sync::Lost(reason) | Sync::Probing(reason), _) => reason,
+            (Sync::Closed(reason) | Sync::Lost(reason) | Sync::Probing(reason) | Sync::Scanning(reason), _) => reason,
             (Sync::InStep, Ending::Fin | Ending::Reset) => Reason::Malformed,
             (Sync::InStep, Ending::Expired) => Reason::NotCaptured,
             (Sync::InStep, Ending::Evicted) => Reason::FlowLimit,
@@ -459,6 +544,14 @@ impl Conversation {
         let Some(reader) = &mut self.reader else {
             return;
         };
+        if let Some(Next { protocol, dissector }) = reader.output.next.take() {
+            (reader.protocol, reader.dissector) = (protocol, dissector);
+            self.reads = Reads::Protocol(protocol);
+            for direction in Direction::BOTH {
+                self.decode(direction, &[], Time(0), false, counters);
+            }
+            return;
+        }
         if let Some(reason) = reader.output.left.take() {
             self.close(reason, counters);
             return;

@@ -1,6 +1,6 @@
 //! Detection by bytes, never by port: what the first bytes of a direction, or of a turn, say of the protocol.
 
-use super::{Direction, Match, PROTOCOLS, Protocol, tls};
+use super::{Direction, Match, PROTOCOLS, Protocol, Scan, tls};
 use crate::flow::Protocol4;
 
 /// What was found.
@@ -26,7 +26,8 @@ pub(super) fn look(from: Direction, bytes: &[u8], mid_stream: bool) -> Found {
     let mut undecided = false;
     for &protocol in PROTOCOLS.iter().filter(|protocol| protocol.transport == Protocol4::Tcp) {
         for (role, reversed) in [(from, false), (from.other(), true)] {
-            if reversed && !mid_stream {
+            // In mid-stream a server's first frame may be a client's: the scan looks for who sends.
+            if mid_stream && protocol.scan.is_some() && role == Direction::ToClient || reversed && !mid_stream {
                 continue;
             }
             match (protocol.probe)(role, bytes) {
@@ -52,4 +53,23 @@ pub(super) fn look(from: Direction, bytes: &[u8], mid_stream: bool) -> Found {
         }
     }
     if undecided { Found::NeedMore } else { Found::Nothing }
+}
+
+/// Looks for where `protocol` goes on among bytes that `sender` sent.
+pub(super) fn scan(protocol: &'static Protocol, sender: Option<Direction>, bytes: &[u8]) -> (&'static Protocol, Scan) {
+    (protocol, protocol.scan.map_or(Scan::Undecided(bytes.len()), |scan| scan(sender, bytes)))
+}
+
+/// Looks for any protocol that goes on in mid-stream.
+pub(super) fn scan_all(bytes: &[u8]) -> (&'static Protocol, Scan) {
+    let mut first = (PROTOCOLS[0], Scan::Undecided(bytes.len()));
+    for protocol in PROTOCOLS.iter().filter(|protocol| protocol.scan.is_some()) {
+        let found = scan(protocol, None, bytes);
+        match (found.1, first.1) {
+            (Scan::Found { .. }, _) => return found,
+            (Scan::Undecided(before), Scan::Undecided(known)) if before < known => first = found,
+            (Scan::Undecided(_), _) => {}
+        }
+    }
+    first
 }

@@ -1,5 +1,7 @@
 //! What dissection yields, the same for all protocols: a request and its answer, each with its head, headers and body.
 
+use std::borrow::Cow;
+
 use crate::{
     coverage::{ByReason, Reason},
     time::Time,
@@ -18,9 +20,20 @@ pub struct Exchange {
     pub stream_id: Option<u64>,
     pub request: Option<Message>,
     pub response: Option<Message>,
+    /// Its stream was ended before its time.
+    pub reset: Option<Reset>,
     pub incomplete: Incomplete,
     /// Short names of what is worth a look: `upgraded`, `bad_chunk`, `pipelined`, …
     pub findings: Vec<&'static str>,
+}
+
+/// A stream's end by one side (HTTP/2's RST_STREAM).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reset {
+    /// What that side sends goes this way.
+    pub by: super::Direction,
+    /// Of the error code.
+    pub name: &'static str,
 }
 
 /// Bytes of this exchange that are missing.
@@ -57,10 +70,19 @@ pub struct Message {
     pub ended: Time,
     pub head: Head,
     pub headers: Headers,
-    /// Start line to blank line inclusive.
-    pub headers_size: u32,
+    /// Start line to blank line inclusive; in HTTP/2 the decoded names and values. `None`: not known, and when there are
+    /// no headers either, nothing is known of the message before its body.
+    pub headers_size: Option<u32>,
     pub trailers: Headers,
     pub body: Body,
+}
+
+impl Message {
+    /// Bytes on the heap, but for those of the head.
+    pub fn heap(&self) -> usize {
+        let messages = self.body.messages.as_ref().map_or(0, |messages| messages.heap());
+        self.body.kept.capacity() + self.headers.heap() + self.trailers.heap() + messages
+    }
 }
 
 /// What stands before the headers.
@@ -72,16 +94,34 @@ pub enum Head {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpRequest {
-    pub method: std::borrow::Cow<'static, str>,
+    /// `None`: not known, and so with the others.
+    pub method: Option<Cow<'static, str>>,
     /// As sent: origin form, absolute form, authority form or `*`.
-    pub target: Vec<u8>,
+    pub target: Option<Vec<u8>>,
+    /// What HTTP/2 says beside the target.
+    pub site: Option<Box<Site>>,
     /// "1.0", "1.1", "2".
     pub version: &'static str,
 }
 
+impl HttpRequest {
+    /// One whose request line was seen.
+    pub fn new(method: impl Into<Cow<'static, str>>, target: Vec<u8>, version: &'static str) -> Self {
+        Self { method: Some(method.into()), target: Some(target), site: None, version }
+    }
+}
+
+/// Pseudo-headers of HTTP/2 that HTTP/1 has in other places. `None`: not known; empty: not sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Site {
+    pub scheme: Option<Vec<u8>>,
+    pub authority: Option<Vec<u8>>,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpResponse {
-    pub status: u16,
+    /// `None`: not known.
+    pub status: Option<u16>,
     pub version: &'static str,
 }
 
@@ -98,6 +138,46 @@ pub struct Body {
     pub truncated: bool,
     /// Its last bytes were lost, so that nobody knows when it ended.
     pub end_lost: bool,
+    /// What it carries, where that is messages (gRPC); then nothing else is kept.
+    pub messages: Option<Box<Messages>>,
+}
+
+/// Messages of a body, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Messages {
+    /// The first ones.
+    pub list: Vec<StreamMessage>,
+    /// All that were seen to begin.
+    pub count: u64,
+    /// Their sizes together.
+    pub bytes: u64,
+}
+
+/// One of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamMessage {
+    /// On the wire, without what is before it.
+    pub size: u32,
+    pub carried: Carried,
+    /// The compression that was undone.
+    pub encoding: Option<&'static str>,
+}
+
+/// What a message carries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Carried {
+    /// Its fields, as a JSON object.
+    Fields {
+        json: Vec<u8>,
+        /// `None`: there is no schema, and what the fields are is guessed.
+        type_name: Option<Box<str>>,
+        /// The schema was learned from the connection.
+        learned: bool,
+        /// Not all of it is in the object.
+        cut: bool,
+    },
+    /// As far as it was kept, for this reason.
+    Raw { bytes: Vec<u8>, why: &'static str },
 }
 
 /// Names and values in order, with repetitions, as sent. One allocation: each entry is two lengths and two texts.
@@ -110,6 +190,9 @@ pub struct Headers {
 /// Two little-endian `u32` before each entry's texts.
 const LENGTHS: usize = 8;
 
+/// In place of the length of what is not known. No header is that long.
+const UNKNOWN: u32 = u32::MAX;
+
 impl Headers {
     /// Room for `count` headers whose names and values have `text` bytes together.
     pub fn with_capacity(count: usize, text: usize) -> Self {
@@ -117,10 +200,17 @@ impl Headers {
     }
 
     pub fn push(&mut self, name: &[u8], value: &[u8]) {
-        let lengths = (value.len() as u64) << 32 | name.len() as u64 & u64::from(u32::MAX);
-        self.entries.extend_from_slice(&lengths.to_le_bytes());
-        self.entries.extend_from_slice(name);
-        self.entries.extend_from_slice(value);
+        self.push_known(Some(name), Some(value));
+    }
+
+    /// One of which a part may not be known.
+    pub fn push_known(&mut self, name: Option<&[u8]>, value: Option<&[u8]>) {
+        for text in [name, value] {
+            let length = text.map_or(UNKNOWN, |text| text.len() as u32);
+            self.entries.extend_from_slice(&length.to_le_bytes());
+        }
+        self.entries.extend_from_slice(name.unwrap_or_default());
+        self.entries.extend_from_slice(value.unwrap_or_default());
         self.count += 1;
     }
 
@@ -145,17 +235,24 @@ impl Headers {
         }
     }
 
+    /// Those that are known.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.all().filter_map(|(name, value)| Some((name?, value?)))
+    }
+
+    /// All, `None` for what is not known.
+    pub fn all(&self) -> impl Iterator<Item = (Option<&[u8]>, Option<&[u8]>)> {
         let mut rest = self.entries.as_slice();
         std::iter::from_fn(move || {
             let (lengths, texts) = rest.split_at_checked(LENGTHS)?;
             let length = |at: usize| {
-                u32::from_le_bytes([lengths[at], lengths[at + 1], lengths[at + 2], lengths[at + 3]]) as usize
+                let length = u32::from_le_bytes([lengths[at], lengths[at + 1], lengths[at + 2], lengths[at + 3]]);
+                (length != UNKNOWN).then_some(length as usize)
             };
-            let (name, texts) = texts.split_at_checked(length(0))?;
-            let (value, texts) = texts.split_at_checked(length(4))?;
+            let (name, texts) = texts.split_at_checked(length(0).unwrap_or(0))?;
+            let (value, texts) = texts.split_at_checked(length(4).unwrap_or(0))?;
             rest = texts;
-            Some((name, value))
+            Some((length(0).map(|_| name), length(4).map(|_| value)))
         })
     }
 

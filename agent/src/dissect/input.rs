@@ -116,6 +116,8 @@ pub(super) enum Sync {
     InStep,
     /// Held since the first byte of the stream or of a turn, until a probe knows more; else lost for this reason.
     Probing(Reason),
+    /// Held until it is sure that a message begins in it.
+    Scanning(Reason),
     /// Not read, until a turn begins with a plausible start.
     Lost(Reason),
     /// Never read again.
@@ -163,6 +165,8 @@ pub(super) struct Lane {
     /// No protocol begins like what it sent.
     pub(super) refused: bool,
     pub(super) unread: Unread,
+    /// Bytes in which no message was found to begin.
+    pub(super) scanned: u64,
     held: Vec<u8>,
     marks: Vec<Mark>,
     cursor: Cursor,
@@ -178,6 +182,7 @@ impl Lane {
             missed: None,
             refused: false,
             unread: Unread::default(),
+            scanned: 0,
             held: Vec::new(),
             marks: Vec::new(),
             cursor: Cursor::default(),
@@ -281,6 +286,13 @@ impl Lane {
             self.unread.add(&self.held[mark.at..end], mark.turn);
         }
         keep
+    }
+
+    /// Forgets what is held before `count`.
+    pub(super) fn drop(&mut self, count: usize) {
+        self.cursor.position = self.cursor.position.saturating_add(count as u64);
+        self.scanned = self.scanned.saturating_add(count as u64);
+        drop_front(&mut self.held, &mut self.marks, count);
     }
 
     /// Forgets all that is held and skipped. Returns how many bytes were forgotten.

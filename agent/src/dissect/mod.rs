@@ -11,24 +11,32 @@ pub mod pairing;
 pub mod text;
 
 mod detect;
+mod grpc;
+pub mod hpack;
+mod http;
 mod http1;
+mod http2;
 mod tls;
 
 #[cfg(test)]
 mod tests;
 
 pub use conversation::{Conversation, Reads};
-pub use exchange::{Body, Exchange, Head, Headers, HttpRequest, HttpResponse, Incomplete, Message};
+pub use exchange::{
+    Body, Carried, Exchange, Head, Headers, HttpRequest, HttpResponse, Incomplete, Message, Messages, Reset, Site,
+    StreamMessage,
+};
 
 pub use crate::flow::Direction;
 use crate::{
     coverage::Reason,
     flow::{Ending, Protocol4},
 };
+pub use grpc::schema::{Error as SchemaError, Schemas};
 pub use text::text;
 
 /// Every protocol, in the order in which the probes are asked.
-pub static PROTOCOLS: &[&Protocol] = &[&http1::HTTP];
+pub static PROTOCOLS: &[&Protocol] = &[&http2::HTTP2, &http1::HTTP, &grpc::GRPC];
 
 /// One protocol: a row of the table.
 pub struct Protocol {
@@ -36,16 +44,24 @@ pub struct Protocol {
     pub transport: Protocol4,
     /// Usual ports: a hint for people, never for detection.
     pub ports: &'static [u16],
-    /// What the filter, the schemas and the docs know of it.
-    pub fields: &'static [Field],
+    /// What the filter, the schemas and the docs know of it: its own table, and those of what it stands on.
+    pub fields: &'static [&'static [Field]],
     /// Looks at the first bytes of a direction.
     pub probe: fn(Direction, &[u8]) -> Match,
     pub open: fn(&Settings) -> Box<dyn Dissector>,
+    /// Finds where it goes on in mid-stream, if bytes alone can tell: the sender, when it is known, and what it sent.
+    pub scan: Option<fn(Option<Direction>, &[u8]) -> Scan>,
 }
 
 impl std::fmt::Debug for Protocol {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name)
+    }
+}
+
+impl Protocol {
+    pub fn fields(&self) -> impl Iterator<Item = &'static Field> {
+        self.fields.iter().copied().flatten()
     }
 }
 
@@ -57,11 +73,22 @@ pub enum Match {
     NeedMore,
 }
 
+/// Where a message begins in mid-stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scan {
+    /// Here, and this side sent it.
+    Found { at: usize, sender: Direction },
+    /// Not before this; what follows may be one.
+    Undecided(usize),
+}
+
 /// What the configuration sets for all dissectors.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// Body bytes kept of a message.
     pub max_body: usize,
+    /// The operator's descriptors of gRPC services.
+    pub schemas: std::sync::Arc<Schemas>,
 }
 
 /// The type of a field, for the filter's checks and for the schemas.
@@ -139,6 +166,11 @@ pub trait Dissector: Send {
 
     /// This side begins to speak after the other.
     fn turn(&mut self, from: Direction, out: &mut output::Output);
+
+    /// Bytes on the heap, besides those of exchanges.
+    fn held(&self) -> usize {
+        0
+    }
 
     /// Nothing more comes in this direction.
     fn end(&mut self, from: Direction, input: &mut input::Input<'_>, how: Ending, out: &mut output::Output);

@@ -2,24 +2,31 @@
 //! stands behind it, so that every protocol reports in the same words.
 
 use super::{
-    Direction, Exchange, Message, Missing,
+    Direction, Dissector, Exchange, Message, Missing, Protocol,
     pairing::{Half, Handle, Pairing},
 };
-use crate::coverage::Reason;
+use crate::{coverage::Reason, time::Time};
 
 /// See the module.
-#[derive(Debug)]
 pub struct Output {
     pub(super) pairing: Pairing,
     pub(super) done: Vec<Exchange>,
     pub(super) left: Option<Reason>,
     pub(super) lost: [Option<Reason>; 2],
     pub(super) retry: [bool; 2],
+    pub(super) next: Option<Next>,
+}
+
+/// What reads the conversation from here on.
+pub(super) struct Next {
+    pub(super) protocol: &'static Protocol,
+    pub(super) dissector: Box<dyn Dissector>,
 }
 
 impl Output {
-    pub(super) fn new(protocol: &'static super::Protocol) -> Self {
-        Self { pairing: Pairing::new(protocol), done: Vec::new(), left: None, lost: [None; 2], retry: [false; 2] }
+    pub(super) fn new(protocol: &'static Protocol) -> Self {
+        let pairing = Pairing::new(protocol);
+        Self { pairing, done: Vec::new(), left: None, lost: [None; 2], retry: [false; 2], next: None }
     }
 
     /// A request begins, its body still empty. `turn`: its first byte begins a turn.
@@ -35,6 +42,26 @@ impl Output {
     /// The exchanges that an answer may still come for.
     pub fn outstanding(&self) -> impl Iterator<Item = &Exchange> {
         self.pairing.outstanding()
+    }
+
+    /// An exchange that is found by its stream instead of its place in line; open until `finish`.
+    pub fn stream(&mut self, stream: u64, began: Time) -> Handle {
+        self.pairing.stream(stream, began)
+    }
+
+    /// One that is open.
+    pub fn exchange(&mut self, handle: Handle) -> Option<&mut Exchange> {
+        self.pairing.exchange(handle)
+    }
+
+    /// A half of a stream's exchange begins, its body still empty.
+    pub fn begin(&mut self, handle: Handle, half: Half, message: Message) {
+        self.pairing.begin(handle, half, message);
+    }
+
+    /// Nothing more comes of a stream's exchange.
+    pub fn finish(&mut self, handle: Handle) {
+        self.pairing.finish(handle, &mut self.done);
     }
 
     /// The final answer to `awaited` begins.
@@ -95,6 +122,18 @@ impl Output {
     /// What follows in both directions is another protocol, which no dissector reads.
     pub fn leave(&mut self, reason: Reason) {
         self.left = Some(reason);
+    }
+
+    /// What follows in both directions is read by another dissector. The next answer's exchange is handed to it, as that
+    /// of a stream.
+    pub fn become_streams(
+        &mut self,
+        protocol: &'static Protocol,
+        stream: u64,
+        dissector: impl FnOnce(Option<Handle>) -> Box<dyn Dissector>,
+    ) {
+        let handle = self.pairing.hand_over(protocol, stream);
+        self.next = Some(Next { protocol, dissector: dissector(handle) });
     }
 
     /// This direction can't be read on before its next turn.

@@ -68,12 +68,13 @@ impl Slot {
         !self.awaits && self.reading == [false; 2]
     }
 
+    /// Of a stream an interim answer may be all that was seen.
+    fn has_message(&self) -> bool {
+        self.exchange.request.is_some() || self.exchange.response.is_some()
+    }
+
     fn held(&self) -> usize {
-        [&self.exchange.request, &self.exchange.response]
-            .into_iter()
-            .flatten()
-            .map(|message| message.body.kept.capacity() + message.headers.heap() + message.trailers.heap())
-            .sum()
+        [&self.exchange.request, &self.exchange.response].into_iter().flatten().map(Message::heap).sum()
     }
 }
 
@@ -127,6 +128,7 @@ impl Pairing {
                 stream_id: None,
                 request,
                 response,
+                reset: None,
                 incomplete: Incomplete::default(),
                 findings: Vec::new(),
             },
@@ -194,8 +196,58 @@ impl Pairing {
         Handle(slot.exchange.number)
     }
 
+    /// Numbers only grow.
+    fn find(&self, handle: Handle) -> Option<usize> {
+        let first = self.slots.front()?.exchange.number;
+        let since = |number: u32| number.wrapping_sub(first);
+        self.slots.binary_search_by_key(&since(handle.0), |slot| since(slot.exchange.number)).ok()
+    }
+
     fn slot(&mut self, handle: Handle) -> Option<&mut Slot> {
-        self.slots.iter_mut().find(|slot| slot.exchange.number == handle.0)
+        let at = self.find(handle)?;
+        self.slots.get_mut(at)
+    }
+
+    // === by stream ===
+
+    /// An exchange that is found by its stream, and open until `finish`.
+    pub(super) fn stream(&mut self, stream: u64, began: Time) -> Handle {
+        let slot = self.open(began, None, None);
+        (slot.awaits, slot.exchange.stream_id) = (true, Some(stream));
+        Handle(slot.exchange.number)
+    }
+
+    /// The exchange that awaits the next answer becomes a stream's; others are not answered any more.
+    pub(super) fn hand_over(&mut self, protocol: &'static Protocol, stream: u64) -> Option<Handle> {
+        self.protocol = protocol;
+        let slot = self.slots.iter_mut().find(|slot| slot.awaits)?;
+        slot.exchange.stream_id = Some(stream);
+        Some(Handle(slot.exchange.number))
+    }
+
+    pub(super) fn exchange(&mut self, handle: Handle) -> Option<&mut Exchange> {
+        self.slot(handle).map(|slot| &mut slot.exchange)
+    }
+
+    /// A half of it begins.
+    pub(super) fn begin(&mut self, handle: Handle, half: Half, message: Message) {
+        let Some(slot) = self.slot(handle) else { return };
+        slot.reading[half as usize] = true;
+        slot.news = News::Event;
+        match half {
+            Half::Request => slot.exchange.request = Some(message),
+            Half::Response => slot.exchange.response = Some(message),
+        }
+    }
+
+    /// Nothing more comes of it.
+    pub(super) fn finish(&mut self, handle: Handle, done: &mut Vec<Exchange>) {
+        if let Some(at) = self.find(handle)
+            && let Some(slot) = self.slots.remove(at)
+            && slot.has_message()
+        {
+            done.push(slot.exchange);
+        }
     }
 
     /// A half that is being read, to add to its body.
@@ -237,13 +289,16 @@ impl Pairing {
 
     /// A half is read as far as it can be.
     pub(super) fn close(&mut self, handle: Handle, half: Half, done: &mut Vec<Exchange>) {
-        let Some(at) = self.slots.iter().position(|slot| slot.exchange.number == handle.0) else {
+        let Some(at) = self.find(handle) else {
             return;
         };
         let slot = &mut self.slots[at];
         slot.reading[half as usize] = false;
         slot.coded[half as usize] = false;
         slot.news = News::Event;
+        if slot.exchange.stream_id.is_some() {
+            return;
+        }
         let answered = slot.exchange.response.as_ref().filter(|_| half == Half::Response).map(|message| message.ended);
         if slot.is_done() {
             let slot = if at == 0 { self.slots.pop_front() } else { self.slots.remove(at) };
@@ -339,7 +394,7 @@ impl Pairing {
                 News::Growth => before.0.saturating_sub(slot.published.0) >= GROWTH_EVERY,
                 News::Event => true,
             };
-            if !due || slot.began >= before {
+            if !due || slot.began >= before || !slot.has_message() {
                 continue;
             }
             let mut revision = slot.exchange.clone();

@@ -265,5 +265,5 @@ impl Readings {
 
 /// Head and body, as far as known.
 fn size(message: &Message) -> u64 {
-    u64::from(message.headers_size) + message.body.size.unwrap_or(message.body.kept.len() as u64)
+    u64::from(message.headers_size.unwrap_or_default()) + message.body.size.unwrap_or(message.body.kept.len() as u64)
 }

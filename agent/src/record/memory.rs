@@ -4,7 +4,7 @@
 use std::{borrow::Cow, mem::size_of};
 
 use super::Record;
-use crate::dissect::{Exchange, Head, Message};
+use crate::dissect::{Exchange, Head, HttpRequest, Message, Site};
 
 /// Slack up to this is not worth a reallocation; nor is less than an eighth of the capacity.
 const SLACK: usize = 64;
@@ -24,15 +24,22 @@ fn message(message: &Message) -> usize {
     let Message { started: _, ended: _, head, headers, headers_size: _, trailers, body } = message;
     let head = match head {
         Head::HttpRequest(request) => {
-            let method = match &request.method {
-                Cow::Borrowed(_) => 0,
-                Cow::Owned(method) => method.capacity(),
+            let HttpRequest { method, target, site, version: _ } = request;
+            let method = match method {
+                None | Some(Cow::Borrowed(_)) => 0,
+                Some(Cow::Owned(method)) => method.capacity(),
             };
-            allocated(method) + allocated(request.target.capacity())
+            let text = |text: &Option<Vec<u8>>| text.as_ref().map_or(0, |text| allocated(text.capacity()));
+            let site = site.as_ref().map_or(0, |site| {
+                let Site { scheme, authority } = &**site;
+                allocated(size_of::<Site>()) + text(scheme) + text(authority)
+            });
+            allocated(method) + text(target) + site
         }
         Head::HttpResponse(_) => 0,
     };
-    head + allocated(headers.heap()) + allocated(trailers.heap()) + allocated(body.kept.capacity())
+    let messages = body.messages.as_ref().map_or(0, |messages| messages.heap());
+    head + allocated(headers.heap()) + allocated(trailers.heap()) + allocated(body.kept.capacity()) + messages
 }
 
 /// What mimalloc takes for so many bytes: it has four sizes between two powers of two, and no headers.
@@ -50,8 +57,8 @@ pub(super) fn shrink(exchange: &mut Exchange) {
         message.headers.shrink(SLACK);
         message.trailers.shrink(SLACK);
         shrink_vec(&mut message.body.kept);
-        if let Head::HttpRequest(request) = &mut message.head {
-            shrink_vec(&mut request.target);
+        if let Head::HttpRequest(HttpRequest { target: Some(target), .. }) = &mut message.head {
+            shrink_vec(target);
         }
     }
 }

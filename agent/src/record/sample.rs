@@ -17,19 +17,20 @@ pub(super) static HTTP: Protocol = Protocol {
     name: "http",
     transport: Protocol4::Tcp,
     ports: &[80],
-    fields: &[
+    fields: &[&[
         Field { name: "method", kind: Kind::Text, json: true, doc: "method", get: method },
         Field { name: "path", kind: Kind::Text, json: true, doc: "path", get: path },
         Field { name: "status_code", kind: Kind::Int, json: true, doc: "status", get: status },
         Field { name: "request_body_size", kind: Kind::Int, json: false, doc: "size", get: |_| Value::Int(0) },
-    ],
+    ]],
     probe: |_, _| Match::No,
     open: |_| unreachable!("the tests dissect nothing"),
+    scan: None,
 };
 
 fn method(exchange: &Exchange) -> Value<'_> {
     match exchange.request.as_ref().map(|message| &message.head) {
-        Some(Head::HttpRequest(request)) => Value::Text(Cow::Borrowed(&request.method)),
+        Some(Head::HttpRequest(request)) => Value::Text(Cow::Borrowed(request.method.as_deref().unwrap_or_default())),
         _ => Value::Unknown,
     }
 }
@@ -37,8 +38,9 @@ fn method(exchange: &Exchange) -> Value<'_> {
 fn path(exchange: &Exchange) -> Value<'_> {
     match exchange.request.as_ref().map(|message| &message.head) {
         Some(Head::HttpRequest(request)) => {
-            let end = request.target.iter().position(|&byte| byte == b'?').unwrap_or(request.target.len());
-            std::str::from_utf8(&request.target[..end]).map_or(Value::Unknown, |path| Value::Text(Cow::Borrowed(path)))
+            let target = request.target.as_deref().unwrap_or_default();
+            let end = target.iter().position(|&byte| byte == b'?').unwrap_or(target.len());
+            std::str::from_utf8(&target[..end]).map_or(Value::Unknown, |path| Value::Text(Cow::Borrowed(path)))
         }
         _ => Value::Unknown,
     }
@@ -46,7 +48,9 @@ fn path(exchange: &Exchange) -> Value<'_> {
 
 fn status(exchange: &Exchange) -> Value<'_> {
     match exchange.response.as_ref().map(|message| &message.head) {
-        Some(Head::HttpResponse(response)) => Value::Int(i64::from(response.status)),
+        Some(Head::HttpResponse(response)) => {
+            response.status.map_or(Value::Unknown, |status| Value::Int(i64::from(status)))
+        }
         _ => Value::Absent,
     }
 }
@@ -61,20 +65,23 @@ pub(super) fn headers(pairs: &[(&str, &str)]) -> Headers {
 }
 
 pub(super) fn body(kept: &[u8]) -> Body {
-    Body { size: Some(kept.len() as u64), kept: kept.to_vec(), decoded: None, truncated: false, end_lost: false }
+    Body {
+        size: Some(kept.len() as u64),
+        kept: kept.to_vec(),
+        decoded: None,
+        truncated: false,
+        end_lost: false,
+        messages: None,
+    }
 }
 
 pub(super) fn request(method: &'static str, target: &str, pairs: &[(&str, &str)], kept: &[u8]) -> Message {
     Message {
         started: Time(1_795_309_323_456_789_000),
         ended: Time(1_795_309_323_456_999_000),
-        head: Head::HttpRequest(HttpRequest {
-            method: Cow::Borrowed(method),
-            target: target.as_bytes().to_vec(),
-            version: "1.1",
-        }),
+        head: Head::HttpRequest(HttpRequest::new(method, target.as_bytes().to_vec(), "1.1")),
         headers: headers(pairs),
-        headers_size: 90,
+        headers_size: Some(90),
         trailers: Headers::default(),
         body: body(kept),
     }
@@ -84,9 +91,9 @@ pub(super) fn response(status: u16, pairs: &[(&str, &str)], kept: &[u8]) -> Mess
     Message {
         started: Time(1_795_309_323_458_199_000),
         ended: Time(1_795_309_323_458_623_000),
-        head: Head::HttpResponse(HttpResponse { status, version: "1.1" }),
+        head: Head::HttpResponse(HttpResponse { status: Some(status), version: "1.1" }),
         headers: headers(pairs),
-        headers_size: 60,
+        headers_size: Some(60),
         trailers: Headers::default(),
         body: body(kept),
     }
@@ -101,6 +108,7 @@ pub(super) fn exchange(request: Option<Message>, response: Option<Message>) -> E
         stream_id: None,
         request,
         response,
+        reset: None,
         incomplete: Incomplete::default(),
         findings: Vec::new(),
     }

@@ -2,7 +2,7 @@
 
 use super::Record;
 use crate::{
-    dissect::{Exchange, Message},
+    dissect::{Exchange, Head, Message},
     time::Time,
 };
 
@@ -31,6 +31,10 @@ impl Record {
     pub fn time_to_first_byte(&self) -> Micros {
         let Some(response) = &self.exchange.response else { return Micros::Absent };
         let Some(request) = &self.exchange.request else { return Micros::Unknown };
+        // Without its status it may be an interim one.
+        if matches!(&response.head, Head::HttpResponse(head) if head.status.is_none()) {
+            return Micros::Unknown;
+        }
         // A request that was still being sent when the answer began needs no end: it is later in any case.
         if response.started <= request.ended {
             return Micros::Known(0);

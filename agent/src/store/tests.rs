@@ -29,7 +29,7 @@ pub(crate) fn record(number: u32, start: u64, status: Option<u16>) -> Record {
         ended,
         head,
         headers: headers.clone(),
-        headers_size: 90,
+        headers_size: Some(90),
         trailers: Headers::default(),
         body: Body {
             size: Some(body.len() as u64),
@@ -37,10 +37,11 @@ pub(crate) fn record(number: u32, start: u64, status: Option<u16>) -> Record {
             decoded: None,
             truncated: false,
             end_lost: false,
+            messages: None,
         },
     };
-    let request = HttpRequest { method: "GET".into(), target: format!("/items/{number}").into_bytes(), version: "1.1" };
-    let answer = |status| Head::HttpResponse(HttpResponse { status, version: "1.1" });
+    let request = HttpRequest::new("GET", format!("/items/{number}").into_bytes(), "1.1");
+    let answer = |status| Head::HttpResponse(HttpResponse { status: Some(status), version: "1.1" });
     Record {
         id: RecordId { epoch: 1, conn: 7, number },
         source: CaptureSource::Ebpf,
@@ -58,6 +59,7 @@ pub(crate) fn record(number: u32, start: u64, status: Option<u16>) -> Record {
             stream_id: None,
             request: Some(message(Head::HttpRequest(request), &headers, b"", started)),
             response: status.map(|status| message(answer(status), &headers, b"hello", ended)),
+            reset: None,
             incomplete: Incomplete::default(),
             findings: Vec::new(),
         },

@@ -29,13 +29,20 @@ static SNAPSHOT: LazyLock<Option<Snapshot>> = LazyLock::new(|| {
             ended: Time(2_000_000_000),
             head,
             headers,
-            headers_size: 60,
+            headers_size: Some(60),
             trailers: Headers::default(),
-            body: Body { size: Some(5), kept: b"hello".to_vec(), decoded: None, truncated: false, end_lost: false },
+            body: Body {
+                size: Some(5),
+                kept: b"hello".to_vec(),
+                decoded: None,
+                truncated: false,
+                end_lost: false,
+                messages: None,
+            },
         }
     };
-    let request = HttpRequest { method: "GET".into(), target: b"/items/7?a=b&c=%20".to_vec(), version: "1.1" };
-    let answer = HttpResponse { status: 503, version: "1.1" };
+    let request = HttpRequest::new("GET", b"/items/7?a=b&c=%20".to_vec(), "1.1");
+    let answer = HttpResponse { status: Some(503), version: "1.1" };
     let record = |number, response| Record {
         id: RecordId { epoch: 1, conn: 2, number },
         source: CaptureSource::Pcap,
@@ -53,6 +60,7 @@ static SNAPSHOT: LazyLock<Option<Snapshot>> = LazyLock::new(|| {
             stream_id: None,
             request: Some(message(Head::HttpRequest(request.clone()))),
             response,
+            reset: None,
             incomplete: Incomplete::default(),
             findings: Vec::new(),
         },

@@ -57,7 +57,7 @@ fn script(data: &[u8]) -> Option<Script<'_>> {
 
 /// Feeds the pieces, chunks in parts of at most `part` bytes.
 fn run(script: &Script<'_>, part: usize) -> (Vec<Exchange>, Counters) {
-    let settings = Settings { max_body: script.max_body };
+    let settings = Settings { max_body: script.max_body, ..Settings::default() };
     let mut conversation = Conversation::new(&settings, Protocol4::Tcp, script.mid_stream);
     let (mut counters, mut done, mut fed) = (Counters::default(), Vec::new(), 0);
     let mut feed = |conversation: &mut Conversation, from, piece: Piece<'_>| {
@@ -94,11 +94,15 @@ fuzz_target!(|data: &[u8]| {
             assert!(message.body.kept.len() <= script.max_body);
             assert!(message.started <= message.ended);
         }
-        for field in exchange.protocol.fields {
+        for field in exchange.protocol.fields() {
             let _ = (field.get)(exchange);
         }
     }
     let (cut, cut_counters) = run(&script, 1);
+    // Where HTTP/2 is found in mid-stream depends on where segments end; it has a target of its own.
+    if whole.iter().chain(&cut).any(|exchange| exchange.stream_id.is_some()) {
+        return;
+    }
     assert_eq!(format!("{whole:?}"), format!("{cut:?}"));
     assert_eq!(counters.captured_bytes, cut_counters.captured_bytes);
     assert_eq!(counters.lost, cut_counters.lost);

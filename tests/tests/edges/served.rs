@@ -181,7 +181,7 @@ pub fn call(start: Time, number: u32) -> Record {
         ended: to,
         head,
         headers: headers(pairs),
-        headers_size: 90,
+        headers_size: Some(90),
         trailers: Headers::default(),
         body: Body {
             size: Some(body.len() as u64),
@@ -189,11 +189,12 @@ pub fn call(start: Time, number: u32) -> Record {
             decoded: None,
             truncated: false,
             end_lost: false,
+            messages: None,
         },
     };
     let (method, sent) = if number.is_multiple_of(3) { ("POST", "{\"a\": 1}") } else { ("GET", "") };
-    let request = HttpRequest { method: method.into(), target: path.into_bytes(), version: "1.1" };
-    let response = HttpResponse { status, version: "1.1" };
+    let request = HttpRequest::new(method, path.into_bytes(), "1.1");
+    let response = HttpResponse { status: Some(status), version: "1.1" };
     let protocol = PROTOCOLS.iter().find(|protocol| protocol.name == "http").unwrap();
     let exchange = Exchange {
         number,
@@ -215,6 +216,7 @@ pub fn call(start: Time, number: u32) -> Record {
             &[("Content-Type", "text/plain")],
             &answer,
         )),
+        reset: None,
         incomplete: Incomplete::default(),
         findings: Vec::new(),
     };

@@ -1,7 +1,7 @@
 //! A body being read: its front is kept, the rest is passed over, and its end is found.
 
 use super::{chunked::Chunked, framing::Framing};
-use crate::dissect::{Headers, Malformed, input::Input, pairing::Handle};
+use crate::dissect::{Headers, Malformed, http::Coding, input::Input, pairing::Handle};
 
 /// One body.
 #[derive(Debug)]
@@ -10,16 +10,14 @@ pub(super) struct Reading {
     state: State,
     /// Bytes that may still be kept.
     pub(super) room: usize,
-    /// Kept bytes wait for their content decoding.
-    pub(super) coded: bool,
+    /// Kept bytes wait for these to be undone.
+    pub(super) coding: Coding,
     /// The request is not known: it may have been HEAD, and no body comes.
     pub(super) unsure: bool,
     /// Sent with Expect: 100-continue.
     pub(super) expects: bool,
     /// That was answered by a final status: the body may never come.
     pub(super) declined: bool,
-    /// Size is not that of the content, because of a transfer coding besides chunked.
-    pub(super) recoded: bool,
     /// Nothing of it came yet.
     pub(super) fresh: bool,
 }
@@ -46,8 +44,8 @@ impl Reading {
             Framing::Chunked => State::Chunked(Chunked::default()),
             Framing::UntilEnd => State::UntilEnd { from },
         };
-        let [coded, unsure, expects, declined, recoded] = [false; 5];
-        Some(Self { handle, state, room, coded, unsure, expects, declined, recoded, fresh: true })
+        let [unsure, expects, declined] = [false; 3];
+        Some(Self { handle, state, room, coding: Coding::default(), unsure, expects, declined, fresh: true })
     }
 
     /// Takes what is there. `Some`: the body is complete, and has this size.

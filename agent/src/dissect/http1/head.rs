@@ -10,6 +10,7 @@ use super::{framing::Facts, start};
 use crate::dissect::{
     Direction, Head, Headers, HttpRequest, HttpResponse, Malformed, Match,
     conversation::{INPUT_LIMIT, TOO_LONG},
+    http,
 };
 
 /// More headers than Apache (100) and nginx (no limit but 32 KiB) take in practice.
@@ -94,11 +95,9 @@ fn strict(role: Direction, bytes: &[u8]) -> Option<Parsed> {
                 return None;
             };
             let method = request.method.filter(|method| method.len() <= start::LONGEST_METHOD)?;
-            let head = Head::HttpRequest(HttpRequest {
-                method: start::method(method.as_bytes()),
-                target: request.path?.as_bytes().to_vec(),
-                version: version(request.version?),
-            });
+            let target = request.path?.as_bytes().to_vec();
+            let head = HttpRequest::new(http::method(method.as_bytes()), target, version(request.version?));
+            let head = Head::HttpRequest(head);
             let (headers, facts) = collect(request.headers.iter().map(|header| (header.name.as_bytes(), header.value)));
             Some(Parsed { size, head, headers, facts, findings: Vec::new() })
         }
@@ -110,7 +109,7 @@ fn strict(role: Direction, bytes: &[u8]) -> Option<Parsed> {
                 return None;
             };
             let status = response.code.filter(|&status| status >= 100)?;
-            let head = Head::HttpResponse(HttpResponse { status, version: version(response.version?) });
+            let head = Head::HttpResponse(HttpResponse { status: Some(status), version: version(response.version?) });
             let (headers, mut facts) =
                 collect(response.headers.iter().map(|header| (header.name.as_bytes(), header.value)));
             facts.tunnel = response.reason.is_some_and(|reason| start::is_tunnel(reason.as_bytes()));
@@ -140,11 +139,11 @@ fn lenient(role: Direction, head: &[u8]) -> Result<Parsed, Malformed> {
     let start = match role {
         Direction::ToServer => {
             let (method, target, version) = start::request_line(line).ok_or(Malformed("start_line"))?;
-            Head::HttpRequest(HttpRequest { method: start::method(method), target: target.to_vec(), version })
+            Head::HttpRequest(HttpRequest::new(http::method(method), target.to_vec(), version))
         }
         Direction::ToClient => {
             let (version, status) = start::status_line(line).ok_or(Malformed("start_line"))?;
-            Head::HttpResponse(HttpResponse { status, version })
+            Head::HttpResponse(HttpResponse { status: Some(status), version })
         }
     };
     let mut findings = Vec::new();
@@ -256,8 +255,8 @@ mod tests {
         );
         assert!(parsed.findings.is_empty());
         let Head::HttpRequest(head) = &parsed.head else { panic!("not a request") };
-        assert!(matches!(head.method, std::borrow::Cow::Borrowed("GET")));
-        assert_eq!((head.target.as_slice(), head.version), (&b"/a?b"[..], "1.1"));
+        assert!(matches!(head.method, Some(std::borrow::Cow::Borrowed("GET"))));
+        assert_eq!((head.target.as_deref(), head.version), (Some(&b"/a?b"[..]), "1.1"));
     }
 
     #[test]
@@ -320,7 +319,7 @@ mod tests {
         let parsed =
             parse(Direction::ToServer, b"GET /caf\xe9 HTTP/1.1\r\n\r\n", &mut Scan::default()).unwrap().unwrap();
         let Head::HttpRequest(head) = &parsed.head else { panic!("not a request") };
-        assert_eq!(head.target, b"/caf\xe9");
+        assert_eq!(head.target.as_deref(), Some(&b"/caf\xe9"[..]));
     }
 
     #[test]

@@ -3,20 +3,19 @@
 
 mod body;
 mod chunked;
-mod decode;
-mod fields;
-mod finish;
 mod framing;
 mod head;
 mod start;
 
 use body::Reading;
-use finish::settle;
 use framing::{Asked, Framing};
 use head::{Parsed, Scan};
 
 use super::{
     Body, Direction, Dissector, Head, Headers, Malformed, Match, Message, Missing, Protocol, Settings,
+    grpc::{self, GRPC},
+    http::{self, Coding, settle},
+    http2::{HTTP2, Http2},
     input::{Input, Unread},
     output::Output,
     pairing::{Half, Handle},
@@ -30,13 +29,11 @@ pub(super) static HTTP: Protocol = Protocol {
     name: "http",
     transport: Protocol4::Tcp,
     ports: &[80, 8000, 8080],
-    fields: fields::FIELDS,
+    fields: &[http::FIELDS],
     probe: start::probe,
     open: |settings| Box::new(Http1::new(settings)),
+    scan: None,
 };
-
-/// Raw bytes kept beyond the limit of a body that is coded: the coding's own framing, and content that didn't shrink.
-const CODED_SLACK: usize = 1 << 10;
 
 /// What one direction is in the middle of.
 #[derive(Debug)]
@@ -50,7 +47,7 @@ enum State {
 
 #[derive(Debug)]
 struct Http1 {
-    max_body: usize,
+    settings: Settings,
     /// By direction.
     states: [State; 2],
     /// The server's last message was not final: what the client sends next may be a body.
@@ -62,7 +59,7 @@ struct Http1 {
 impl Http1 {
     fn new(settings: &Settings) -> Self {
         let state = || State::Head(Scan::default());
-        Self { max_body: settings.max_body, states: [state(), state()], interim: false, asked: false }
+        Self { settings: settings.clone(), states: [state(), state()], interim: false, asked: false }
     }
 
     /// Reads one head, if it is whole. Whether there may be more to read.
@@ -91,7 +88,7 @@ impl Http1 {
             ended,
             head,
             headers,
-            headers_size: u32::try_from(size).unwrap_or(u32::MAX),
+            headers_size: Some(u32::try_from(size).unwrap_or(u32::MAX)),
             trailers: Headers::default(),
             body: Body::default(),
         };
@@ -114,7 +111,7 @@ impl Http1 {
             return Err(Malformed("start_line"));
         };
         let (framing, finding) = facts.request(head.version);
-        let connect = head.method == "CONNECT";
+        let connect = head.method.as_deref() == Some("CONNECT");
         self.asked = true;
         if turn && !matches!(self.states[Direction::ToClient as usize], State::Body(_)) {
             out.resume();
@@ -143,7 +140,17 @@ impl Http1 {
         let Head::HttpResponse(head) = &message.head else {
             return Err(Malformed("start_line"));
         };
-        let status = head.status;
+        let status = head.status.unwrap_or_default();
+        if status == 101 && message.headers.get("upgrade").is_some_and(|name| name.eq_ignore_ascii_case(b"h2c")) {
+            // RFC 7540 section 3.2: the final answer comes in HTTP/2, as that of stream 1.
+            out.awaited_finding("upgraded");
+            let settings = out.awaited().and_then(|exchange| exchange.request.as_ref()).map(start::http2_settings);
+            let header = settings.unwrap_or_default();
+            let dissector = |handle| Box::new(Http2::upgraded(&self.settings, handle, &header)) as Box<dyn Dissector>;
+            out.become_streams(&HTTP2, 1, dissector);
+            self.states = [State::Lost, State::Lost];
+            return Ok(false);
+        }
         self.interim = matches!(status, 100..=199) && status != 101;
         if self.interim {
             // RFC 9110 section 15.2: any number of them may come before the final one.
@@ -156,7 +163,7 @@ impl Http1 {
         }
         let waiting = matches!(self.states[Direction::ToServer as usize], State::Waiting);
         let asked = match out.awaited().and_then(|exchange| exchange.request.as_ref()).map(|request| &request.head) {
-            Some(Head::HttpRequest(request)) => match &*request.method {
+            Some(Head::HttpRequest(request)) => match request.method.as_deref().unwrap_or_default() {
                 "HEAD" => Asked::Head,
                 "CONNECT" => Asked::Connect,
                 _ => Asked::Other,
@@ -215,15 +222,15 @@ impl Http1 {
             self.bodiless(out, handle, half, None);
             return Err(Malformed(why));
         }
-        let coded = facts.content_coded || facts.transfer_coded;
-        let room = if coded { self.max_body.saturating_add(CODED_SLACK) } else { self.max_body };
+        let coding = Coding { content: facts.content_coded, transfer: facts.transfer_coded };
+        let room = coding.room(self.settings.max_body);
         let Some(mut reading) = Reading::new(handle, framing, input.position(), room) else {
             self.bodiless(out, handle, half, Some(0));
             return Ok(true);
         };
-        (reading.coded, reading.recoded, reading.unsure) = (coded, facts.transfer_coded, unsure);
+        (reading.coding, reading.unsure) = (coding, unsure);
         reading.expects = facts.expects;
-        if coded {
+        if coding.any() {
             out.coded(handle, half);
         }
         self.states[from as usize] = State::Body(reading);
@@ -298,11 +305,19 @@ impl Http1 {
             return;
         };
         let (handle, half) = (reading.handle, half(from));
+        let types = grpc::types(out.exchange(handle), half == Half::Response, &self.settings.schemas);
+        let mut carries_messages = false;
         if let Some(message) = out.message(handle, half) {
-            let finding = settle(message, size, &reading, self.max_body);
+            let mut finding = settle(message, size, reading.coding, self.settings.max_body);
+            if let Some(lost) = grpc::of_body(message, types, self.settings.max_body) {
+                (carries_messages, finding) = (true, finding.or(lost));
+            }
             if let Some(finding) = finding {
                 out.finding(handle, finding);
             }
+        }
+        if carries_messages && let Some(exchange) = out.exchange(handle) {
+            exchange.protocol = &GRPC;
         }
         out.close(handle, half);
     }

@@ -1,7 +1,6 @@
 //! Start lines: what the probe, a new turn and a body that never came are judged by.
 
-use std::borrow::Cow;
-
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use memchr::{memchr, memrchr};
 
 use crate::dissect::{Direction, Head, Match, Message};
@@ -135,10 +134,16 @@ pub(super) fn request_line(line: &[u8]) -> Option<(&[u8], &[u8], &'static str)> 
 /// Whether what follows the request, if it was granted, may be anything, another HTTP included: what a tunnel carries,
 /// or a protocol that is not known. Frames of the known ones don't begin like HTTP/1.
 pub(super) fn may_leave(request: &Message) -> bool {
-    let connect = matches!(&request.head, Head::HttpRequest(head) if head.method == "CONNECT");
+    let connect = matches!(&request.head, Head::HttpRequest(head) if head.method.as_deref() == Some("CONNECT"));
     let known = |protocol: &[u8]| [&b"websocket"[..], b"h2c"].iter().any(|name| protocol.eq_ignore_ascii_case(name));
     let upgrade = |(name, value): (&[u8], &[u8])| name.eq_ignore_ascii_case(b"upgrade") && !known(value.trim_ascii());
     connect || request.headers.iter().any(upgrade)
+}
+
+/// What the client of an upgrade to HTTP/2 sets (RFC 7540 section 3.2.1).
+pub(super) fn http2_settings(request: &Message) -> Vec<u8> {
+    let coded = request.headers.get("http2-settings").unwrap_or_default();
+    URL_SAFE_NO_PAD.decode(coded.trim_ascii()).unwrap_or_default()
 }
 
 /// Whether a reason phrase is the one that proxies usually give to a granted CONNECT: it tells an answer whose request
@@ -166,25 +171,6 @@ fn version(text: &[u8]) -> Option<&'static str> {
         b"HTTP/1.0" => Some("1.0"),
         _ => None,
     }
-}
-
-/// Without an allocation for the methods of RFC 9110, PATCH, QUERY and WebDAV's most used.
-pub(super) fn method(name: &[u8]) -> Cow<'static, str> {
-    Cow::Borrowed(match name {
-        b"GET" => "GET",
-        b"POST" => "POST",
-        b"PUT" => "PUT",
-        b"HEAD" => "HEAD",
-        b"DELETE" => "DELETE",
-        b"OPTIONS" => "OPTIONS",
-        b"PATCH" => "PATCH",
-        b"CONNECT" => "CONNECT",
-        b"TRACE" => "TRACE",
-        b"QUERY" => "QUERY",
-        b"PROPFIND" => "PROPFIND",
-        b"REPORT" => "REPORT",
-        _ => return Cow::Owned(crate::dissect::text(name).into_owned()),
-    })
 }
 
 #[cfg(test)]

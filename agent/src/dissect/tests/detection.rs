@@ -44,8 +44,8 @@ fn unknown_protocols_are_counted() {
     let (reason, run) = undecoded(&steps, false);
     assert_eq!(reason, Reason::UnknownProtocol);
     assert_eq!(run.counters.undecoded.get(Reason::UnknownProtocol), run.counters.captured_bytes);
-    let preface = [client("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), server([0, 0, 0, 4, 0, 0, 0, 0, 0])];
-    assert_eq!(undecoded(&preface, false).0, Reason::UnknownProtocol);
+    let amqp = [client("AMQP\0\0\x09\x01"), server([1, 0, 0, 0, 0, 1, 0xce])];
+    assert_eq!(undecoded(&amqp, false).0, Reason::UnknownProtocol);
     let binary: Vec<Step> =
         (0..20).map(|n| if n % 2 == 0 { client([n, 0xff, 7]) } else { server([n, 0xfe]) }).collect();
     assert_eq!(undecoded(&binary, true).0, Reason::UnknownProtocol);
@@ -81,7 +81,7 @@ fn a_connection_joined_late_is_recognised_at_the_next_request() {
 
 #[test]
 fn datagrams_are_counted() {
-    let mut conversation = Conversation::new(&Settings { max_body: 9 }, Protocol4::Udp, false);
+    let mut conversation = Conversation::new(&Settings { max_body: 9, ..Settings::default() }, Protocol4::Udp, false);
     let (mut counters, mut done) = (Counters::default(), Vec::new());
     conversation.feed(
         ToServer,

@@ -12,7 +12,7 @@ fn a_call_with_its_fields() {
     ]);
     assert_eq!(brief(&got), ["POST /a/b 4 201 2"]);
     let value = |name: &str| {
-        let field = http1::HTTP.fields.iter().find(|field| field.name == name).unwrap();
+        let field = http1::HTTP.fields().find(|field| field.name == name).unwrap();
         match (field.get)(&got[0]) {
             Value::Text(text) => text.into_owned(),
             Value::TextMap(map) => map.iter().map(|(name, value)| format!("{name}={value};")).collect(),
@@ -47,7 +47,7 @@ fn targets_of_all_forms() {
     ];
     for (head, path, url) in heads {
         let got = exchanges(&[client(head), ok("")]);
-        let field = |name: &str| (http1::HTTP.fields.iter().find(|field| field.name == name).unwrap().get)(&got[0]);
+        let field = |name: &str| (http1::HTTP.fields().find(|field| field.name == name).unwrap().get)(&got[0]);
         assert_eq!(field("path"), Value::Text(path.into()));
         assert_eq!(field("url"), Value::Text(url.into()));
     }
@@ -229,7 +229,7 @@ fn framing_that_peers_read_differently_is_a_finding() {
 
 #[test]
 fn open_exchanges_are_published_while_they_run() {
-    let mut conversation = Conversation::new(&Settings { max_body: 100 }, Protocol4::Tcp, false);
+    let mut conversation = Conversation::new(&Settings { max_body: 100, ..Settings::default() }, Protocol4::Tcp, false);
     let (mut counters, mut done) = (Counters::default(), Vec::new());
     let mut feed = |conversation: &mut Conversation, step: Step, millis| {
         let time = Time::from_millis(millis);

@@ -17,7 +17,7 @@ use crate::{
 
 /// One segment, or what stands for it.
 #[derive(Clone, Debug)]
-pub(super) enum Step {
+pub(in crate::dissect) enum Step {
     Client(Vec<u8>),
     Server(Vec<u8>),
     Gap(Direction, u64, Reason),
@@ -25,26 +25,26 @@ pub(super) enum Step {
     End(Direction, Ending),
 }
 
-pub(super) fn client(bytes: impl AsRef<[u8]>) -> Step {
+pub(in crate::dissect) fn client(bytes: impl AsRef<[u8]>) -> Step {
     Step::Client(bytes.as_ref().to_vec())
 }
 
-pub(super) fn server(bytes: impl AsRef<[u8]>) -> Step {
+pub(in crate::dissect) fn server(bytes: impl AsRef<[u8]>) -> Step {
     Step::Server(bytes.as_ref().to_vec())
 }
 
 pub(super) const MAX_BODY: usize = 64 << 10;
 
 /// What a run gave.
-pub(super) struct Run {
-    pub(super) exchanges: Vec<Exchange>,
-    pub(super) counters: Counters,
-    pub(super) conversation: Conversation,
+pub(in crate::dissect) struct Run {
+    pub(in crate::dissect) exchanges: Vec<Exchange>,
+    pub(in crate::dissect) counters: Counters,
+    pub(in crate::dissect) conversation: Conversation,
 }
 
 /// Feeds the steps, one millisecond apart.
-pub(super) fn run_with(steps: &[(u64, Step)], mid_stream: bool, max_body: usize) -> Run {
-    let mut conversation = Conversation::new(&Settings { max_body }, Protocol4::Tcp, mid_stream);
+pub(in crate::dissect) fn run_with(steps: &[(u64, Step)], mid_stream: bool, max_body: usize) -> Run {
+    let mut conversation = Conversation::new(&Settings { max_body, ..Settings::default() }, Protocol4::Tcp, mid_stream);
     let mut counters = Counters::default();
     let mut exchanges = Vec::new();
     let mut bytes = 0;
@@ -72,7 +72,7 @@ pub(super) fn run_with(steps: &[(u64, Step)], mid_stream: bool, max_body: usize)
     Run { exchanges, counters, conversation }
 }
 
-pub(super) fn timed(steps: &[Step]) -> Vec<(u64, Step)> {
+pub(in crate::dissect) fn timed(steps: &[Step]) -> Vec<(u64, Step)> {
     (1u64..).zip(steps.iter().cloned()).collect()
 }
 
@@ -184,7 +184,7 @@ pub(super) fn harm(steps: &[Step]) -> [(usize, usize); 2] {
 /// One line an exchange: what a reader looks at first.
 pub(super) fn brief(exchanges: &[Exchange]) -> Vec<String> {
     let get = |exchange, name: &str| {
-        let field = http1::HTTP.fields.iter().find(|field| field.name == name).unwrap();
+        let field = http1::HTTP.fields().find(|field| field.name == name).unwrap();
         match (field.get)(exchange) {
             Value::Text(text) => text.into_owned(),
             Value::Int(number) => number.to_string(),

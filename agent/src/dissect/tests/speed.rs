@@ -21,7 +21,8 @@ fn small_exchanges() {
     );
     const ROUNDS: u64 = 500_000;
     for _ in 0..3 {
-        let mut conversation = Conversation::new(&Settings { max_body: MAX_BODY }, Protocol4::Tcp, false);
+        let mut conversation =
+            Conversation::new(&Settings { max_body: MAX_BODY, ..Settings::default() }, Protocol4::Tcp, false);
         let (mut counters, mut done, mut count) = (Counters::default(), Vec::new(), 0);
         let start = on_cpu();
         for n in 0..ROUNDS {

@@ -126,7 +126,7 @@ impl Catalogue {
             catalogue.add(CatalogueField { name, kind: Kind::Bool, doc, collected: true, source: Source::Layer(name) });
         }
         for protocol in protocols {
-            for field in protocol.fields {
+            for field in protocol.fields() {
                 catalogue.add_of_protocol(protocol.name, field);
             }
         }
@@ -147,6 +147,7 @@ impl Catalogue {
     fn add_of_protocol(&mut self, protocol: &'static str, field: &'static crate::dissect::Field) {
         let here = self.by_name.get(field.name).copied();
         match here.and_then(|index| self.fields.get_mut(index)).map(|field| &mut field.source) {
+            Some(Source::Exchange(getters)) if getters.iter().any(|(name, _)| *name == protocol) => {}
             Some(Source::Exchange(getters)) => getters.push((protocol, field.get)),
             Some(Source::Record(_) | Source::Layer(_) | Source::Nothing) => {}
             None => self.add(CatalogueField {

@@ -120,15 +120,16 @@ fn a_protocol_s_fields_are_absent_elsewhere() {
         name: "grpc",
         transport: Protocol4::Tcp,
         ports: &[],
-        fields: &[crate::dissect::Field {
+        fields: &[&[crate::dissect::Field {
             name: "method",
             kind: Kind::Text,
             json: true,
             doc: "method",
             get: |_| Value::Unknown,
-        }],
+        }]],
         probe: HTTP.probe,
         open: HTTP.open,
+        scan: None,
     };
     let catalogue = Catalogue::of(&[&HTTP, &OTHER]);
     let mut exchange = sample::exchange(Some(request("GET", "/", &[], b"")), Some(response(200, &[], b"")));

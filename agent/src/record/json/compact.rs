@@ -9,9 +9,10 @@ use crate::{
 };
 
 /// The protocol fields it shows, and their keys here.
-const FIELDS: [(&str, &str); 3] = [("method", "method"), ("path", "path"), ("status_code", "status")];
+const FIELDS: [(&str, &str); 4] =
+    [("method", "method"), ("path", "path"), ("status_code", "status"), ("grpc_status", "grpc_status")];
 
-/// Appends `{id, ts, src, dst, proto, method, path, status, latency_ms}`: `ts` in milliseconds since 1970, what is
+/// Appends `{id, ts, src, dst, proto, method, path, status, grpc_status, latency_ms}`: `ts` in milliseconds since 1970, what is
 /// absent left out.
 pub fn write_compact(record: &Record, out: &mut Vec<u8>) {
     let exchange = &record.exchange;
@@ -27,7 +28,7 @@ pub fn write_compact(record: &Record, out: &mut Vec<u8>) {
     out.extend_from_slice(exchange.protocol.name.as_bytes());
     out.push(b'"');
     for (name, short) in FIELDS {
-        if let Some(field) = exchange.protocol.fields.iter().find(|field| field.name == name) {
+        if let Some(field) = exchange.protocol.fields().find(|field| field.name == name) {
             let found = (field.get)(exchange);
             if found != Value::Absent {
                 key(out, short);

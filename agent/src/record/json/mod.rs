@@ -69,7 +69,7 @@ pub fn write(record: &Record, detail: Detail, out: &mut Vec<u8>) {
         out.push(b'}');
     }
     out.push(b'}');
-    for field in exchange.protocol.fields.iter().filter(|field| field.json) {
+    for field in exchange.protocol.fields().filter(|field| field.json) {
         member(out, field.name, &(field.get)(exchange));
     }
     micros(out, "elapsed_time", record.elapsed_time());

@@ -1,10 +1,13 @@
 //! Bodies, as far as they were kept: they may be cut anywhere, malformed, or not what their content type says.
 
 use super::{Redactor, form, json, multipart, rewrite::Rewriter, url};
-use crate::dissect::{Body, Headers};
+use crate::dissect::{Body, Carried, Headers};
 
 /// Replaces the secrets of a body; how many. Afterwards it has at most `max_body` bytes, if any were replaced.
 pub(super) fn redact(redactor: &Redactor, headers: &Headers, body: &mut Body) -> u32 {
+    if let Some(messages) = &mut body.messages {
+        return messages.list.iter_mut().map(|message| of_message(redactor, &mut message.carried)).sum();
+    }
     if body.kept.is_empty() {
         return 0;
     }
@@ -25,6 +28,21 @@ pub(super) fn redact(redactor: &Redactor, headers: &Headers, body: &mut Body) ->
     if typed || (!multipart && !json && form::looks_like(&body.kept)) {
         count += pass(redactor, body, |rewriter| form::redact(rewriter, typed));
     }
+    count
+}
+
+/// The fields of a message are JSON by now; what could not be decoded may be.
+fn of_message(redactor: &Redactor, carried: &mut Carried) -> u32 {
+    let text = match carried {
+        Carried::Fields { json, .. } => json,
+        Carried::Raw { bytes, .. } => bytes,
+    };
+    let mut body = Body { kept: std::mem::take(text), ..Body::default() };
+    let mut count = pass(redactor, &mut body, |rewriter| json::redact(rewriter, 0..rewriter.source.len(), true));
+    if memchr::memchr(b'=', &body.kept).is_some() {
+        count += pass(redactor, &mut body, url::in_text);
+    }
+    *text = body.kept;
     count
 }
 

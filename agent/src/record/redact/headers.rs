@@ -18,7 +18,16 @@ const SUBPROTOCOL_TOKEN: &[u8] = b"base64url.bearer.authorization.k8s.io.";
 pub(super) fn redact(redactor: &Redactor, headers: &mut Headers) -> u32 {
     let mut replaced = Vec::new();
     let mut count = 0;
-    for (index, (name, value)) in headers.iter().enumerate() {
+    for (index, (name, value)) in headers.all().enumerate() {
+        let Some(value) = value else { continue };
+        let Some(name) = name else {
+            // Under a name that is not known any value may be a secret.
+            let mut rewriter = Rewriter::new(redactor, value, usize::MAX);
+            rewriter.replace(0..value.len(), value);
+            replaced.extend(rewriter.finish().map(|rewritten| (index, rewritten.text)));
+            count += 1;
+            continue;
+        };
         let verdict = names::is_secret(name, Place::Header);
         if (verdict || worth_a_look(name, value))
             && let Some((text, values)) = value_of(redactor, name, value, verdict)
@@ -33,10 +42,10 @@ pub(super) fn redact(redactor: &Redactor, headers: &mut Headers) -> u32 {
     let more: usize = replaced.iter().map(|(_, text)| text.len()).sum();
     let mut rebuilt = Headers::with_capacity(0, headers.heap() + more);
     let mut replaced = replaced.into_iter().peekable();
-    for (index, (name, value)) in headers.iter().enumerate() {
+    for (index, (name, value)) in headers.all().enumerate() {
         match replaced.next_if(|(at, _)| *at == index) {
-            Some((_, text)) => rebuilt.push(name, &text),
-            None => rebuilt.push(name, value),
+            Some((_, text)) => rebuilt.push_known(name, Some(&text)),
+            None => rebuilt.push_known(name, value),
         }
     }
     *headers = rebuilt;

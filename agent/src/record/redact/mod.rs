@@ -35,7 +35,7 @@ use std::{fs::File, io, io::Read};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use crate::dissect::{Exchange, Head, Message};
+use crate::dissect::{Exchange, Head, HttpRequest, Message};
 
 /// Fixes the key; its value's bytes are the key. Empty is as good as unset: a key that everybody knows hides nothing.
 pub const KEY_VARIABLE: &str = "TAPWIRE_REDACT_KEY";
@@ -93,7 +93,10 @@ impl Redactor {
     fn message(&self, message: &mut Message) -> u32 {
         let Message { started: _, ended: _, head, headers, headers_size: _, trailers, body } = message;
         let target = match head {
-            Head::HttpRequest(request) => url::target(self, &mut request.target),
+            Head::HttpRequest(HttpRequest { method: _, target, site, version: _ }) => {
+                let authority = site.as_mut().and_then(|site| site.authority.as_mut());
+                [target.as_mut(), authority].into_iter().flatten().map(|text| url::target(self, text)).sum()
+            }
             Head::HttpResponse(_) => 0,
         };
         // The body first: what kind it is stands in the headers as they were sent.

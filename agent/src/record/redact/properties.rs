@@ -157,11 +157,8 @@ proptest! {
         request.headers.push(b"location", &bytes);
         request.headers.push(b"cookie", &bytes);
         request.headers.push(b"set-cookie", &bytes);
-        request.head = crate::dissect::Head::HttpRequest(crate::dissect::HttpRequest {
-            method: "GET".into(),
-            target: bytes.clone(),
-            version: "1.1",
-        });
+        let head = crate::dissect::HttpRequest::new("GET", bytes.clone(), "1.1");
+        request.head = crate::dissect::Head::HttpRequest(head);
         serde_json::from_str::<Value>(&sample::line(exchange(Some(request), None))).expect("a line is JSON");
     }
 }

@@ -416,7 +416,7 @@ fn marks_in_a_target_leave_its_parts_whole() {
         exchange.protocol = http;
         redactor().exchange(&mut exchange);
         let get = |name: &str| {
-            let field = http.fields.iter().find(|field| field.name == name).expect("a field");
+            let field = http.fields().find(|field| field.name == name).expect("a field");
             (field.get)(&exchange)
         };
         assert_eq!(get("path"), Value::Text(expected(path).0.into()), "{target}");

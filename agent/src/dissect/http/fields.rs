@@ -2,14 +2,34 @@
 
 use std::borrow::Cow;
 
-use crate::dissect::{Body, Exchange, Field, Head, Headers, HttpRequest, HttpResponse, Kind, Message, Value, text};
+use crate::dissect::{
+    Body, Direction, Exchange, Field, Head, Headers, HttpRequest, HttpResponse, Kind, Message, Site, Value, text,
+};
 
-pub(super) const FIELDS: &[Field] = &[
+pub const FIELDS: &[Field] = &[
     Field { name: "method", kind: Kind::Text, json: true, doc: "Request method, as sent", get: method },
     Field { name: "path", kind: Kind::Text, json: true, doc: "Path of the request, without query", get: path },
     Field { name: "url", kind: Kind::Text, json: true, doc: "URL of the request, with its query", get: url },
     Field { name: "http_version", kind: Kind::Text, json: true, doc: "1.0, 1.1, 2 or 3", get: http_version },
     Field { name: "status_code", kind: Kind::Int, json: true, doc: "Status of the final response", get: status_code },
+    Field {
+        name: "stream_error",
+        kind: Kind::Text,
+        json: true,
+        doc: "Error code of the reset that ended the HTTP/2 stream before its time: CANCEL, REFUSED_STREAM, …",
+        get: |exchange| exchange.reset.map_or(Value::Absent, |reset| Value::Text(Cow::Borrowed(reset.name))),
+    },
+    Field {
+        name: "stream_reset_by",
+        kind: Kind::Text,
+        json: true,
+        doc: "Who ended the stream: client or server",
+        get: |exchange| match exchange.reset.map(|reset| reset.by) {
+            None => Value::Absent,
+            Some(Direction::ToServer) => Value::Text(Cow::Borrowed("client")),
+            Some(Direction::ToClient) => Value::Text(Cow::Borrowed("server")),
+        },
+    },
     Field {
         name: "query_string",
         kind: Kind::TextMap,
@@ -50,7 +70,11 @@ pub(super) const FIELDS: &[Field] = &[
         kind: Kind::Int,
         json: false,
         doc: "Bytes from the request line to the blank line, inclusive",
-        get: |exchange| of_request(exchange, |message| Value::Int(i64::from(message.headers_size))),
+        get: |exchange| {
+            of_request(exchange, |message| {
+                message.headers_size.map_or(Value::Unknown, |size| Value::Int(i64::from(size)))
+            })
+        },
     },
     Field {
         name: "request_body_size",
@@ -64,7 +88,11 @@ pub(super) const FIELDS: &[Field] = &[
         kind: Kind::Int,
         json: false,
         doc: "Bytes from the status line to the blank line, inclusive",
-        get: |exchange| of_response(exchange, |message| Value::Int(i64::from(message.headers_size))),
+        get: |exchange| {
+            of_response(exchange, |message| {
+                message.headers_size.map_or(Value::Unknown, |size| Value::Int(i64::from(size)))
+            })
+        },
     },
     Field {
         name: "response_body_size",
@@ -117,26 +145,32 @@ fn size(body: &Body) -> Value<'_> {
 }
 
 fn method(exchange: &Exchange) -> Value<'_> {
-    request(exchange).map_or(Value::Unknown, |(_, head)| Value::Text(Cow::Borrowed(&head.method)))
+    let method = request(exchange).and_then(|(_, head)| head.method.as_deref());
+    method.map_or(Value::Unknown, |method| Value::Text(Cow::Borrowed(method)))
 }
 
 fn http_version(exchange: &Exchange) -> Value<'_> {
-    let version = request(exchange).map(|(_, head)| head.version).or(response(exchange).map(|(_, head)| head.version));
+    let [asked, answered] =
+        [request(exchange).map(|(_, head)| head.version), response(exchange).map(|(_, head)| head.version)];
+    // An upgrade was asked for in the older one.
+    let version = answered.filter(|version| *version == "2").or(asked).or(answered);
     version.map_or(Value::Unknown, |version| Value::Text(Cow::Borrowed(version)))
 }
 
 fn status_code(exchange: &Exchange) -> Value<'_> {
-    response(exchange).map_or(Value::Unknown, |(_, head)| Value::Int(i64::from(head.status)))
+    let status = response(exchange).and_then(|(_, head)| head.status);
+    status.map_or(Value::Unknown, |status| Value::Int(i64::from(status)))
 }
 
 fn path(exchange: &Exchange) -> Value<'_> {
-    let Some((_, head)) = request(exchange) else {
+    let Some((target, head)) = target(exchange) else {
         return Value::Unknown;
     };
-    if head.method == "CONNECT" {
+    // RFC 8441: only in HTTP/2 it may have one.
+    if head.method.as_deref() == Some("CONNECT") && (head.site.is_none() || !target.starts_with(b"/")) {
         return Value::Absent;
     }
-    let target = origin(&head.target);
+    let target = origin(target);
     let end = target.iter().position(|&byte| byte == b'?').unwrap_or(target.len()).min(fragment(target));
     // RFC 3986 section 6.2.3: the path of `http://host` is `/`.
     Value::Text(if end == 0 { Cow::Borrowed("/") } else { text(&target[..end]) })
@@ -167,25 +201,48 @@ fn authority_start(target: &[u8]) -> Option<usize> {
     (colon > 0 && target[colon..].starts_with(b"://")).then_some(colon + 3)
 }
 
+/// The request's target, when it is known.
+fn target(exchange: &Exchange) -> Option<(&[u8], &HttpRequest)> {
+    request(exchange).and_then(|(_, head)| Some((head.target.as_deref()?, head)))
+}
+
 fn url(exchange: &Exchange) -> Value<'_> {
-    let Some((message, head)) = request(exchange) else {
+    let Some((message, _)) = request(exchange) else {
         return Value::Unknown;
     };
+    let Some((target, head)) = target(exchange) else {
+        return Value::Unknown;
+    };
+    if let Some(site) = head.site.as_deref().filter(|_| target.starts_with(b"/")) {
+        return of_site(site, message, target);
+    }
     let host = message.headers.get("host").filter(|host| !host.is_empty());
     match host {
         // RFC 9110 section 7.1: the scheme is that of the connection.
-        Some(host) if head.target.starts_with(b"/") => {
-            Value::Text(Cow::Owned(["http://", &text(host), &text(&head.target)].concat()))
+        Some(host) if target.starts_with(b"/") => {
+            Value::Text(Cow::Owned(["http://", &text(host), &text(target)].concat()))
         }
-        _ => Value::Text(text(&head.target)),
+        _ => Value::Text(text(target)),
     }
 }
 
-fn query_string(exchange: &Exchange) -> Value<'_> {
-    let Some((_, head)) = request(exchange) else {
+/// HTTP/2 sends scheme and authority apart (RFC 9113 section 8.3.1); a host header may stand for the authority.
+fn of_site<'a>(site: &Site, message: &Message, target: &'a [u8]) -> Value<'a> {
+    let (Some(scheme), Some(authority)) = (&site.scheme, &site.authority) else {
         return Value::Unknown;
     };
-    let target = &head.target[..fragment(&head.target)];
+    let authority = if authority.is_empty() { message.headers.get("host").unwrap_or_default() } else { authority };
+    if authority.is_empty() {
+        return Value::Text(text(target));
+    }
+    Value::Text(Cow::Owned([&text(scheme), "://", &text(authority), &text(target)].concat()))
+}
+
+fn query_string(exchange: &Exchange) -> Value<'_> {
+    let Some((target, _)) = target(exchange) else {
+        return Value::Unknown;
+    };
+    let target = &target[..fragment(target)];
     let Some(question) = target.iter().position(|&byte| byte == b'?') else {
         return Value::TextMap(Vec::new());
     };

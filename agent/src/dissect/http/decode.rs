@@ -21,18 +21,18 @@ enum Coding {
 
 /// What came of it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Decoded {
-    pub(super) bytes: Vec<u8>,
-    pub(super) name: &'static str,
+pub struct Decoded {
+    pub bytes: Vec<u8>,
+    pub name: &'static str,
     /// All of the content: nothing was cut, and the coding's end was reached.
-    pub(super) whole: bool,
+    pub whole: bool,
     /// The coded bytes are wrong somewhere.
-    pub(super) damaged: bool,
+    pub damaged: bool,
 }
 
 /// Undoes the codings that `names` list in the order in which they were applied. `raw_whole`: `raw` is all of the body.
 /// `None` when there is nothing to undo; an error names why it stays as it is.
-pub(super) fn decode<'a>(
+pub fn decode<'a>(
     names: impl Iterator<Item = &'a [u8]>,
     raw: &[u8],
     raw_whole: bool,

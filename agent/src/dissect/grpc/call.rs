@@ -1,0 +1,207 @@
+//! What gRPC makes of a call: a protocol above HTTP, its fields, and what its streams' ends mean.
+
+use std::borrow::Cow;
+
+use super::{Budget, metadata, schema::Schemas, status};
+use crate::{
+    dissect::{
+        Direction, Exchange, Field, Head, Headers, Kind, Match, Message, Protocol, Reset, Value, http, http2, text,
+    },
+    flow::Protocol4,
+    time::Time,
+};
+
+/// Never found by itself: a call of HTTP turns out to be one by its content type.
+pub static GRPC: Protocol = Protocol {
+    name: "grpc",
+    transport: Protocol4::Tcp,
+    ports: &[50051],
+    fields: &[http::FIELDS, FIELDS],
+    probe: |_, _| Match::No,
+    open: http2::open,
+    scan: None,
+};
+
+const FIELDS: &[Field] = &[
+    Field { name: "grpc_service", kind: Kind::Text, json: true, doc: "Service, with its package", get: service },
+    Field { name: "grpc_method", kind: Kind::Text, json: true, doc: "Method of the service", get: method },
+    Field {
+        name: "grpc_status",
+        kind: Kind::Int,
+        json: true,
+        doc: "Status code as sent, 0 is OK; unknown when the stream ended without one",
+        get: |exchange| code(exchange).map_or(Value::Unknown, |code| Value::Int(i64::from(code))),
+    },
+    Field {
+        name: "grpc_status_name",
+        kind: Kind::Text,
+        json: true,
+        doc: "Name of the status code: OK, NOT_FOUND, …",
+        get: |exchange| named(code(exchange).and_then(status::name)),
+    },
+    Field { name: "grpc_message", kind: Kind::Text, json: true, doc: "What the status says", get: message },
+    Field {
+        name: "grpc_status_details",
+        kind: Kind::Text,
+        json: true,
+        doc: "The status with its details (google.rpc.Status), as JSON",
+        get: details,
+    },
+    Field {
+        name: "grpc_timeout",
+        kind: Kind::Int,
+        json: true,
+        doc: "Microseconds that the client gives the call",
+        get: |exchange| match timeout(exchange) {
+            Some(nanos) => Value::Int(i64::try_from(nanos / 1000).unwrap_or(i64::MAX)),
+            None => Value::Absent,
+        },
+    },
+    Field {
+        name: "grpc_request_metadata",
+        kind: Kind::TextMap,
+        json: true,
+        doc: "Metadata that the client sent, binary values decoded",
+        get: |exchange| map(exchange.request.as_ref().map(|message| [&message.headers, &message.trailers])),
+    },
+    Field {
+        name: "grpc_response_metadata",
+        kind: Kind::TextMap,
+        json: true,
+        doc: "Metadata that the server sent in headers and trailers, binary values decoded",
+        get: |exchange| map(exchange.response.as_ref().map(|message| [&message.headers, &message.trailers])),
+    },
+    Field {
+        name: "grpc_request_messages",
+        kind: Kind::Int,
+        json: false,
+        doc: "Messages that the client sent",
+        get: |exchange| count(exchange.request.as_ref()),
+    },
+    Field {
+        name: "grpc_response_messages",
+        kind: Kind::Int,
+        json: false,
+        doc: "Messages that the server sent",
+        get: |exchange| count(exchange.response.as_ref()),
+    },
+];
+
+fn path(exchange: &Exchange) -> Option<&[u8]> {
+    match &exchange.request.as_ref()?.head {
+        Head::HttpRequest(head) => head.target.as_deref(),
+        Head::HttpResponse(_) => None,
+    }
+}
+
+/// "Path → "/" Service-Name "/" {method name}".
+fn parts(path: &[u8]) -> Option<(&[u8], &[u8])> {
+    let path = path.strip_prefix(b"/")?;
+    let slash = memchr::memrchr(b'/', path)?;
+    Some((&path[..slash], &path[slash + 1..]))
+}
+
+fn service(exchange: &Exchange) -> Value<'_> {
+    path(exchange).and_then(parts).map_or(Value::Unknown, |(service, _)| Value::Text(text(service)))
+}
+
+fn method(exchange: &Exchange) -> Value<'_> {
+    path(exchange).and_then(parts).map_or(Value::Unknown, |(_, method)| Value::Text(text(method)))
+}
+
+fn named(name: Option<&'static str>) -> Value<'static> {
+    name.map_or(Value::Absent, |name| Value::Text(Cow::Borrowed(name)))
+}
+
+/// From the trailers; a call that ends at once has them in its only headers ("Trailers-Only").
+fn trailer<'a>(exchange: &'a Exchange, name: &str) -> Option<&'a [u8]> {
+    let response = exchange.response.as_ref()?;
+    response.trailers.get(name).or_else(|| response.headers.get(name))
+}
+
+fn code(exchange: &Exchange) -> Option<u32> {
+    trailer(exchange, "grpc-status").and_then(status::code)
+}
+
+fn message(exchange: &Exchange) -> Value<'_> {
+    match trailer(exchange, "grpc-message").map(metadata::percent_decoded) {
+        None => Value::Absent,
+        Some(Cow::Borrowed(message)) => Value::Text(text(message)),
+        Some(Cow::Owned(message)) => Value::Text(Cow::Owned(text(&message).into_owned())),
+    }
+}
+
+/// Text of the details, in JSON.
+const DETAILS: usize = 16 << 10;
+
+fn details(exchange: &Exchange) -> Value<'_> {
+    let coded = trailer(exchange, "grpc-status-details-bin").and_then(|value| metadata::binary(value).next()?);
+    let tree = coded.and_then(|payload| status::details(&payload, &Schemas::default(), &mut Budget::new(DETAILS)));
+    tree.map_or(Value::Absent, |tree| Value::Text(Cow::Owned(tree.to_string())))
+}
+
+fn timeout(exchange: &Exchange) -> Option<u64> {
+    exchange.request.as_ref()?.headers.get("grpc-timeout").and_then(metadata::timeout)
+}
+
+/// Headers that the protocol itself uses ("Call-Definition").
+const RESERVED: [&str; 6] = ["te", "content-type", "user-agent", "grpc-encoding", "host", "trailer"];
+
+fn map(headers: Option<[&Headers; 2]>) -> Value<'_> {
+    let mut map: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::new();
+    for (name, value) in headers.into_iter().flatten().flat_map(Headers::iter) {
+        let name = text(name);
+        if RESERVED.contains(&&*name) || name.starts_with("grpc-") {
+            continue;
+        }
+        let value = if name.ends_with("-bin") { binary(value) } else { text(value) };
+        match map.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, values)) => *values = Cow::Owned([values, ", ", &value].concat()),
+            None => map.push((name, value)),
+        }
+    }
+    if map.is_empty() { Value::Absent } else { Value::TextMap(map) }
+}
+
+/// Text where it is some, else hexadecimal digits; as sent where it is no base64.
+fn binary(value: &[u8]) -> Cow<'_, str> {
+    let Some(parts) = metadata::binary(value).collect::<Option<Vec<_>>>() else {
+        return text(value);
+    };
+    let shown = parts.into_iter().map(|part| match String::from_utf8(part) {
+        Ok(text) if !text.contains(|c: char| c.is_control()) => text,
+        Ok(text) => hexadecimal(text.as_bytes()),
+        Err(error) => hexadecimal(error.as_bytes()),
+    });
+    Cow::Owned(shown.collect::<Vec<_>>().join(", "))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    let mut shown = String::from("0x");
+    for byte in bytes {
+        for nibble in [byte >> 4, byte & 15] {
+            shown.extend(char::from_digit(u32::from(nibble), 16));
+        }
+    }
+    shown
+}
+
+fn count(message: Option<&Message>) -> Value<'_> {
+    let messages = message.and_then(|message| message.body.messages.as_ref());
+    messages.map_or(Value::Unknown, |messages| Value::Int(i64::try_from(messages.count).unwrap_or(i64::MAX)))
+}
+
+/// Timers end a little before or after what the header said when it was sent.
+const LATE: u64 = 5_000_000;
+
+/// What a reset at this time means for a call: its deadline has passed, or the client has lost interest.
+pub fn reset(exchange: &Exchange, time: Time) -> Option<&'static str> {
+    let Some(Reset { by: Direction::ToServer, name: "CANCEL" }) = exchange.reset else {
+        return None;
+    };
+    let elapsed = time.0.saturating_sub(exchange.request.as_ref()?.started.0);
+    match timeout(exchange) {
+        Some(timeout) if elapsed.saturating_add(LATE.max(timeout / 20)) >= timeout => Some("deadline_exceeded"),
+        Some(_) | None => Some("cancelled_by_client"),
+    }
+}
