@@ -9,6 +9,7 @@ mod guard;
 mod metrics;
 pub mod queries;
 pub mod token;
+mod token_file;
 
 use std::sync::Arc;
 
