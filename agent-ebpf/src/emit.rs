@@ -64,6 +64,7 @@ pub fn cookie(ctx: &SkBuffContext) -> u64 {
 pub fn packet(ctx: &SkBuffContext, sample: &Sample, socket: Option<Socket>, state: Option<&SocketState>) {
     // The smallest class holds the headers of nearly all packets: IPv4's and TCP's have 120 bytes with all options, and
     // only IPv6 with long extension headers needs more.
+    #[expect(clippy::match_overlapping_arm, reason = "the first class that holds it is meant")]
     let done = match sample.copy {
         ..=168 => copy::<168>(ctx, sample, socket, state),
         ..=424 => copy::<424>(ctx, sample, socket, state),

@@ -76,7 +76,7 @@ impl User {
         assert!(done.is_ok_and(|status| status.success()), "git clone");
         let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir));
         let at = clone.display();
-        for part in ["release/deps", "release/build", "release/.fingerprint", "tools"] {
+        for part in ["release/deps", "release/build", "release/.fingerprint", "kernel", "tools"] {
             let from = target.join(part);
             if from.exists() {
                 let into = clone.join("target").join(part);

@@ -8,6 +8,7 @@ mod check;
 mod fuzz;
 mod host;
 mod http;
+mod release;
 mod run;
 mod test;
 mod tools;
@@ -18,6 +19,7 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   run [-- AGENT FLAGS]           build, then capture this host's traffic and answer questions about it
+  release                        build the static program to hand to others, for this machine's architecture
   check                          the quick tests: format, lints, docs, unit tests
   test                           all tests, with what they need installed; what CI runs
   fuzz [TARGET] [--seconds N]    fuzz one target, or each in turn (20 s)
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
     };
     let done = match command {
         "run" => run::run(rest),
+        "release" => release::release(rest),
         "check" => check::check(rest),
         "test" => test::test(rest),
         "fuzz" => fuzz::fuzz(rest),

@@ -39,8 +39,10 @@ pub fn test(args: &[String]) -> Result<ExitCode> {
         tests.env("TAPWIRE_BIN", host::target().join("release/tapwire")).env("TAPWIRE_TEST_PYTHON", &python);
         report.tests(&mut tests)?;
     }
-    for target in fuzz::targets()? {
-        report.step(&format!("fuzz {target}"), &mut fuzz::command(&target, fuzz::CI_SECONDS));
+    if report.step("fuzz build", &mut fuzz::build()) {
+        for target in fuzz::targets()? {
+            report.step(&format!("fuzz {target}"), &mut fuzz::command(&target, fuzz::CI_SECONDS));
+        }
     }
     Ok(report.close())
 }

@@ -38,6 +38,12 @@ const PROGRAMS: [(&str, &str); 13] = [
 const BENCH_PROGRAMS: [(&str, &str); 4] =
     [("nginx", "nginx-light"), ("wrk", "wrk"), ("tcpdump", "tcpdump"), ("tshark", "tshark")];
 
+/// Compiles the C parts of a static program.
+pub const MUSL_COMPILER: &str = "musl-gcc";
+
+/// What `release` starts.
+const RELEASE_PROGRAMS: [(&str, &str); 2] = [(MUSL_COMPILER, "musl-tools"), ("cc", "build-essential")];
+
 pub fn dir() -> PathBuf {
     host::target().join("tools")
 }
@@ -66,26 +72,46 @@ fn install(name: &str, version: &str, why: &str) -> Result<()> {
 }
 
 pub fn programs_for_tests() -> Result<()> {
-    apt(&PROGRAMS)
-}
-
-pub fn programs_for_bench() -> Result<()> {
-    apt(&BENCH_PROGRAMS)
-}
-
-/// Installs the packages of those programs that are not there.
-fn apt(programs: &[(&str, &str)]) -> Result<()> {
-    let mut packages: Vec<&str> = programs.iter().filter(|(p, _)| host::which(p).is_none()).map(|&(_, p)| p).collect();
+    let mut packages = missing(&PROGRAMS);
     if !Path::new("/usr/lib/python3").exists() || !host::succeeds(Command::new(PYTHON).args(["-c", "import ensurepip"]))
     {
         packages.extend(["python3", "python3-venv"]);
     }
+    apt(&packages)
+}
+
+pub fn programs_for_bench() -> Result<()> {
+    apt(&missing(&BENCH_PROGRAMS))
+}
+
+pub fn programs_for_release() -> Result<()> {
+    apt(&missing(&RELEASE_PROGRAMS))
+}
+
+/// Rust's own part of a build for `target`: rustup brings it. Not in rust-toolchain.toml, where every newcomer would
+/// wait for it.
+pub fn rust_target(target: &str) -> Result<()> {
+    let mut rustc = Command::new("rustc");
+    rustc.current_dir(host::root()).args(["--print", "target-libdir", "--target", target]);
+    if Path::new(host::output(&mut rustc)?.trim()).is_dir() {
+        return Ok(());
+    }
+    eprintln!("xtask: adding Rust's standard library for {target}");
+    host::run(Command::new("rustup").current_dir(host::root()).args(["target", "add", target]))
+}
+
+/// The packages of those programs that are not there.
+fn missing(programs: &[(&str, &'static str)]) -> Vec<&'static str> {
+    programs.iter().filter(|(program, _)| host::which(program).is_none()).map(|&(_, package)| package).collect()
+}
+
+fn apt(packages: &[&str]) -> Result<()> {
     if packages.is_empty() {
         return Ok(());
     }
     let list = packages.join(" ");
     if host::which("apt-get").is_none() {
-        bail!("the tests need what Debian packages as {list}: install it, then run this again");
+        bail!("this needs what Debian packages as {list}: install it, then run this again");
     }
     eprintln!("xtask: installing {list}");
     let apt_get = |args: &[&str]| {
@@ -101,7 +127,7 @@ fn apt(programs: &[(&str, &str)]) -> Result<()> {
     };
     // An old list of packages names versions that are gone: it is fetched anew when the first try fails.
     let mut install = vec!["install", "--yes", "--quiet", "--no-install-recommends"];
-    install.extend(&packages);
+    install.extend(packages);
     if host::run(&mut apt_get(&install)).is_err() {
         host::run(&mut apt_get(&["update", "--quiet"]))?;
         host::run(&mut apt_get(&install)).with_context(|| format!("install by hand: {list}"))?;

@@ -13,13 +13,15 @@ use axum::http::request::Parts;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, GetPromptRequestParams,
-        GetPromptResponse, Implementation, JsonObject, ListPromptsResult, ListResourcesResult, ListToolsResult,
-        PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, Resource,
-        ResourceContents, ServerCapabilities, ServerConfig, Tool,
+        CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, CustomRequest, CustomResult, ErrorCode,
+        GetPromptRequestParams, GetPromptResponse, GetPromptResult, Implementation, InitializeRequestParams,
+        JsonObject, ListPromptsResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+        ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, Resource, ResourceContents,
+        ServerCapabilities, ServerConfig, Tool,
     },
     service::RequestContext,
 };
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use answer::ANSWER_MAX;
@@ -135,8 +137,47 @@ impl ServerHandler for Server {
         let arguments = request.arguments.unwrap_or_default();
         let audit = audit::Question::new(caller(&context), "prompts/get", &Value::Object(arguments.clone()));
         let prompt = fill_prompt(&request.name, arguments);
-        audit.answered(0, prompt.as_ref().map_or_else(|error| error.message.as_ref(), |_| "ok"));
-        prompt
+        match &prompt {
+            Ok(prompt) => audit.answered(answer::size(prompt), "ok"),
+            Err(error) => audit.answered(0, &error.message),
+        }
+        prompt.map(Into::into)
+    }
+
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        let error = misread(&request);
+        let params = request.params.unwrap_or_default();
+        audit::Question::new(caller(&context), &request.method, &params).answered(0, &error.message);
+        Err(error)
+    }
+}
+
+/// Why a request was not recognised. rmcp takes one whose parameters it cannot read for a method that it doesn't know;
+/// JSON-RPC (section 5.1) has a code for each.
+pub(crate) fn misread(request: &CustomRequest) -> ErrorData {
+    fn wrong<T: DeserializeOwned>(params: &Value) -> Option<String> {
+        T::deserialize(params).err().map(|error| error.to_string())
+    }
+    let params = request.params.as_ref().unwrap_or(&Value::Null);
+    // What may be left out altogether is read leniently, and never comes here.
+    let wrong = match request.method.as_str() {
+        "initialize" => wrong::<InitializeRequestParams>(params),
+        "tools/call" => wrong::<CallToolRequestParams>(params),
+        "resources/read" => wrong::<ReadResourceRequestParams>(params),
+        "prompts/get" => wrong::<GetPromptRequestParams>(params),
+        _ => None,
+    };
+    let method: String = request.method.chars().take(64).collect();
+    match wrong {
+        Some(why) => {
+            let why: String = why.chars().take(500).collect();
+            ErrorData::invalid_params(format!("wrong params of {method}: {why}"), None)
+        }
+        None => ErrorData::new(ErrorCode::METHOD_NOT_FOUND, method, None),
     }
 }
 
@@ -165,8 +206,8 @@ pub(crate) fn prompts() -> ListPromptsResult {
     ListPromptsResult::with_all_items(prompt::all())
 }
 
-pub(crate) fn fill_prompt(name: &str, arguments: JsonObject) -> Result<GetPromptResponse, ErrorData> {
-    prompt::get(name, arguments).map(Into::into).map_err(|line| ErrorData::invalid_params(line, None))
+pub(crate) fn fill_prompt(name: &str, arguments: JsonObject) -> Result<GetPromptResult, ErrorData> {
+    prompt::get(name, arguments).map_err(|line| ErrorData::invalid_params(line, None))
 }
 
 /// A tool's error, that an assistant reads and acts on.

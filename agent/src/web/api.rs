@@ -239,7 +239,7 @@ async fn call(
         out.push(b'\n');
         Ok(out)
     });
-    respond(&audit, answer.await, StatusCode::NOT_FOUND)
+    respond(audit, answer.await, StatusCode::NOT_FOUND)
 }
 
 async fn stats(
@@ -261,20 +261,20 @@ async fn stats(
             query::stats(&app.store.snapshot(), &question, &fields, limit).map_err(|error| error.to_string())?;
         Ok(line(&mcp::stats_json(&stats, &fields)))
     });
-    respond(&audit, answer.await, StatusCode::BAD_REQUEST)
+    respond(audit, answer.await, StatusCode::BAD_REQUEST)
 }
 
 async fn status(State(shared): State<Shared>, Extension(caller): Extension<Caller>) -> Response {
     let audit = audit::Question::new(Some(caller), "api/status", &json!({}));
     let answer = shared.queries.run(|app| Ok(line(&mcp::status_json(app))));
-    respond(&audit, answer.await, StatusCode::INTERNAL_SERVER_ERROR)
+    respond(audit, answer.await, StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 fn line(value: &Value) -> Vec<u8> {
     format!("{value}\n").into_bytes()
 }
 
-fn respond(audit: &audit::Question, answer: Result<Vec<u8>, String>, failed: StatusCode) -> Response {
+fn respond(audit: audit::Question, answer: Result<Vec<u8>, String>, failed: StatusCode) -> Response {
     match answer {
         Ok(body) => {
             audit.answered(body.len(), "ok");
@@ -295,49 +295,4 @@ fn unread(caller: Caller, what: &str, uri: &Uri, line: &str) -> Response {
 
 fn refused(line: &str) -> Response {
     (StatusCode::BAD_REQUEST, format!("{line}\n")).into_response()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{fs::File, sync::Arc};
-
-    use super::*;
-    use crate::{
-        status,
-        store::Store,
-        web::{App, Queries, Token},
-    };
-
-    #[test]
-    fn a_question_that_is_not_understood_leaves_its_line() {
-        let directory = std::env::temp_dir().join(format!("tapwire-audit-{}", std::process::id()));
-        let app = Arc::new(App {
-            store: Store::new(1 << 20).into(),
-            status: status::Shared::default().into(),
-            node: "n".to_owned(),
-            token: Token::load_or_create(&directory.join("token")).unwrap(),
-            allow_hosts: Vec::new(),
-        });
-        let shared = Shared { queries: Queries::new(app.clone()), app, shutdown: Default::default() };
-        let caller = Caller { token: "who".to_owned(), peer: "127.0.0.1:9".parse().unwrap() };
-        let log = Arc::new(File::create(directory.join("log")).unwrap());
-        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(log).finish();
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        tracing::subscriber::with_default(subscriber, || {
-            let uri: Uri = "/api/calls?limit=many".parse().unwrap();
-            let (state, extension) = (State(shared.clone()), Extension(caller.clone()));
-            let answer = runtime.block_on(calls(state, extension, uri.clone(), Query::try_from_uri(&uri)));
-            assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
-            let uri: Uri = "/api/stats?no_such=1".parse().unwrap();
-            let (state, extension) = (State(shared), Extension(caller));
-            let answer = runtime.block_on(stats(state, extension, uri.clone(), Query::try_from_uri(&uri)));
-            assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
-        });
-        let lines = std::fs::read_to_string(directory.join("log")).unwrap();
-        std::fs::remove_dir_all(directory).unwrap();
-        assert_eq!(lines.lines().count(), 2, "{lines}");
-        for part in ["api/calls", "limit=many", "api/stats", "no_such", "who"] {
-            assert!(lines.contains(part), "{part} in {lines}");
-        }
-    }
 }

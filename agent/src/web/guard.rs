@@ -12,7 +12,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{Shared, audit::Caller, connection::Ends};
+use super::{
+    Shared,
+    audit::{Caller, Question},
+    connection::Ends,
+};
 
 /// Refuses requests that came by a name that is not ours.
 pub(super) async fn host(
@@ -24,7 +28,7 @@ pub(super) async fn host(
     match check(request.headers(), request.uri(), ends.local.ip(), &shared.app.allow_hosts) {
         Ok(()) => next.run(request).await,
         Err((status, line)) => {
-            tracing::warn!(peer = %ends.peer, reason = line, "request refused");
+            Question::unread(Caller::unknown(ends.peer), request.method(), request.uri()).answered(0, &line);
             (status, format!("{line}\n")).into_response()
         }
     }
@@ -56,7 +60,7 @@ pub(super) async fn token(
             "token missing: send Authorization: Bearer with the content of the agent's token file",
         ),
     };
-    tracing::warn!(peer = %ends.peer, reason = line, "request refused");
+    Question::unread(Caller::unknown(ends.peer), request.method(), request.uri()).answered(0, line);
     (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, challenge)], format!("{line}\n")).into_response()
 }
 

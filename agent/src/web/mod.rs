@@ -6,9 +6,11 @@ pub mod api;
 pub mod audit;
 mod connection;
 mod guard;
+mod json_rpc;
 mod metrics;
 pub mod queries;
 pub mod token;
+mod token_file;
 
 use std::sync::Arc;
 
@@ -77,6 +79,7 @@ fn router(shared: Shared) -> Router {
     );
     let guarded = Router::new()
         .route_service("/mcp", mcp)
+        .layer(middleware::from_fn(json_rpc::body))
         .merge(api::router())
         .layer(middleware::from_fn_with_state(shared.clone(), guard::token));
     Router::new()

@@ -2,20 +2,19 @@
 //! printed but to a terminal; logs know it by its fingerprint.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, Read, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+    fs::{self, File},
+    io::{self, Read},
+    os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
+
+use super::token_file;
 
 /// Where `agent` keeps the token unless told otherwise, and where clients look last.
 pub const SYSTEM_FILE: &str = "/run/tapwire/token";
 
-/// 256 random bits.
-const RANDOM_BYTES: usize = 32;
 /// A file beyond this is something else.
 const FILE_MAX: u64 = 4096;
 
@@ -46,7 +45,7 @@ impl Token {
                 return Ok(token);
             }
         }
-        create(path).map_err(|error| failed("make", &error))?;
+        token_file::create(path).map_err(|error| failed("make", &error))?;
         // Read back: two agents that start at once agree on the one that came first.
         Self::read(path).map_err(|error| match error {
             ReadError::Io(error) => failed("read", &error),
@@ -107,46 +106,14 @@ impl std::fmt::Display for ReadError {
     }
 }
 
-/// Where clients look, in this order. The first is also where a token for one user's own agent belongs.
+/// Where clients look, in this order.
 pub fn client_files() -> Vec<PathBuf> {
-    let directory = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     // Assistants start their servers with few variables, and this is not among them; /proc/self belongs to the user.
-    let runtime = directory("XDG_RUNTIME_DIR").or_else(|| {
-        let user = fs::metadata("/proc/self").ok()?.uid();
-        Some(PathBuf::from(format!("/run/user/{user}")))
-    });
-    [
-        runtime.map(|runtime| runtime.join("tapwire/token")),
-        directory("HOME").map(|home| home.join(".local/state/tapwire/token")),
-        Some(PathBuf::from(SYSTEM_FILE)),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
-}
-
-/// Writes a new token aside and links it into place, which fails when another agent was first: no reader ever sees
-/// half a token.
-fn create(path: &Path) -> io::Result<()> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    let mut random = [0; RANDOM_BYTES];
-    File::open("/dev/urandom")?.read_exact(&mut random)?;
-    let token = URL_SAFE_NO_PAD.encode(random);
-    File::open("/dev/urandom")?.read_exact(&mut random[..8])?;
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(format!(".{:x}.new", u64::from_le_bytes(random[..8].try_into().unwrap_or_default())));
-    let aside = PathBuf::from(aside);
-    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside).and_then(|mut file| {
-        writeln!(file, "{token}")?;
-        file.sync_all()
-    });
-    let linked = written.and_then(|()| fs::hard_link(&aside, path));
-    let _ = fs::remove_file(&aside);
-    match linked {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        other => other,
-    }
+    let runtime = match token_file::variable("XDG_RUNTIME_DIR") {
+        Some(_) => None,
+        None => fs::metadata("/proc/self").ok().map(|own| format!("/run/user/{}/tapwire/token", own.uid()).into()),
+    };
+    runtime.into_iter().chain(token_file::own_files()).chain([SYSTEM_FILE.into()]).collect()
 }
 
 fn warn_when_others_read(path: &Path) {
@@ -174,7 +141,7 @@ mod tests {
         let first = Token::load_or_create(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
         assert_eq!(fs::metadata(directory.join("inner")).unwrap().permissions().mode() & 0o7777, 0o700);
-        assert_eq!(URL_SAFE_NO_PAD.decode(first.secret()).unwrap().len(), RANDOM_BYTES);
+        assert!(first.secret().len() == 64 && first.secret().bytes().all(|byte| byte.is_ascii_hexdigit()));
         assert_eq!(Token::load_or_create(&path).unwrap().secret(), first.secret());
         assert_eq!(fs::read_dir(directory.join("inner")).unwrap().count(), 1);
         fs::remove_dir_all(directory).unwrap();

@@ -84,6 +84,38 @@ fn each_version_is_spoken_by_http() {
     assert_eq!(answer.json()["error"]["code"], -32601, "{}", answer.body);
 }
 
+/// JSON-RPC 2.0 section 5.1: the codes; MCP, Streamable HTTP: a body that cannot be accepted gets an HTTP error.
+#[test]
+fn what_is_no_call_gets_the_codes_of_the_specification() {
+    let served = Served::empty(1 << 20);
+    for (body, status, code) in [
+        ("{\"jsonrpc\": ", 400, -32700),
+        ("", 400, -32700),
+        ("caf\u{e9}", 400, -32700),
+        ("{}", 400, -32600),
+        ("[]", 400, -32600),
+        (r#"{"jsonrpc": "1.0", "id": 1, "method": "ping"}"#, 400, -32600),
+        (r#"{"jsonrpc": "2.0", "id": 1, "method": "no/such", "params": {}}"#, 200, -32601),
+        (r#"{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": 5}}"#, 200, -32602),
+        (
+            r#"{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "list_api_calls", "arguments": []}}"#,
+            200,
+            -32602,
+        ),
+        (r#"{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "no_such"}}"#, 200, -32602),
+        (r#"{"jsonrpc": "2.0", "id": 1, "method": "resources/read", "params": {}}"#, 200, -32602),
+    ] {
+        let answer = served.post(Some("2025-06-18"), &[], body);
+        let error = &answer.json()["error"];
+        assert_eq!((answer.status, &error["code"]), (status, &json!(code)), "{body}: {}", answer.body);
+        assert!(error["message"].as_str().is_some_and(|line| !line.contains('\n')), "{body}: {}", answer.body);
+    }
+    let token = format!("Bearer {}", served.token);
+    let headers =
+        [("Host", "localhost"), ("Authorization", &*token), ("Accept", "application/json, text/event-stream")];
+    assert_eq!(served.request("POST", "/mcp", &headers, "{}").status, 415);
+}
+
 #[test]
 fn an_answer_counts_all_its_bytes() {
     let served = Served::full();

@@ -124,6 +124,11 @@ impl Served {
 
     /// One JSON-RPC message to `/mcp`, of a protocol version.
     pub fn rpc(&self, version: Option<&str>, extra: &[(&str, &str)], message: &serde_json::Value) -> Answer {
+        self.post(version, extra, &message.to_string())
+    }
+
+    /// Any body to `/mcp`, said to be JSON.
+    pub fn post(&self, version: Option<&str>, extra: &[(&str, &str)], body: &str) -> Answer {
         let token = format!("Bearer {}", self.token);
         let mut headers = vec![
             ("Host", "localhost"),
@@ -133,7 +138,7 @@ impl Served {
         ];
         headers.extend(version.map(|version| ("MCP-Protocol-Version", version)));
         headers.extend(extra);
-        self.request("POST", "/mcp", &headers, &message.to_string())
+        self.request("POST", "/mcp", &headers, body)
     }
 }
 
