@@ -8,6 +8,7 @@ mod check;
 mod fuzz;
 mod host;
 mod http;
+mod peers;
 mod release;
 mod run;
 mod test;

@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::{check, fuzz, host, tools};
+use crate::{check, fuzz, host, peers, tools};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Counts {
@@ -24,7 +24,8 @@ pub fn test(args: &[String]) -> Result<ExitCode> {
     tools::programs_for_tests()?;
     tools::bpf_linker()?;
     tools::cargo_fuzz()?;
-    let python = tools::mcp_python()?;
+    let python = tools::python()?;
+    let go_peer = peers::go_peer()?;
 
     let mut report = Report::default();
     for (name, mut command) in check::static_steps() {
@@ -37,6 +38,7 @@ pub fn test(args: &[String]) -> Result<ExitCode> {
         let mut tests = host::cargo();
         tests.args(["test", "--workspace", "--exclude", "agent-ebpf", "--no-fail-fast"]);
         tests.env("TAPWIRE_BIN", host::target().join("release/tapwire")).env("TAPWIRE_TEST_PYTHON", &python);
+        tests.env("TAPWIRE_TEST_GO_PEER", &go_peer);
         report.tests(&mut tests)?;
     }
     if report.step("fuzz build", &mut fuzz::build()) {

@@ -1,5 +1,5 @@
-//! What a build or a test needs beyond the clone. Rust tools go to `target/tools`, the MCP client's Python to
-//! `target/venv`, programs of the distribution come by apt; each only when it is missing.
+//! What a build or a test needs beyond the clone. Rust tools go to `target/tools`, Python with the packages of the tests
+//! to `target/venv`, programs of the distribution come by apt; each only when it is missing. `peers` has the Go part.
 
 use std::{
     path::{Path, PathBuf},
@@ -14,11 +14,14 @@ use crate::host;
 const BPF_LINKER: &str = "0.10.3";
 const CARGO_FUZZ: &str = "0.13.2";
 
-/// The official Python SDK. A major version is fixed, since the client's names change with it.
-const MCP: &str = "mcp>=2.3,<3";
+/// The official Python SDK of MCP, whose major version is fixed, since the client's names change with it; and the clients
+/// and servers of gRPC and HTTP/2 that the agent watches.
+const PYTHON_PACKAGES: [&str; 3] = ["mcp>=2.3,<3", "grpcio==1.85.1", "httpx[http2]==0.28.1"];
+/// Imports something of each.
+const PYTHON_CHECK: &str = "from mcp import Client; import grpc, httpx, h2";
 
 /// What the tests start, and Debian's package that brings it.
-const PROGRAMS: [(&str, &str); 13] = [
+const PROGRAMS: [(&str, &str); 18] = [
     ("nginx", "nginx-light"),
     ("curl", "curl"),
     ("tshark", "tshark"),
@@ -32,6 +35,11 @@ const PROGRAMS: [(&str, &str); 13] = [
     ("git", "git"),
     ("useradd", "passwd"),
     ("cc", "build-essential"),
+    ("nghttp", "nghttp2-client"),
+    ("h2load", "nghttp2-client"),
+    ("nghttpd", "nghttp2-server"),
+    ("node", "nodejs"),
+    ("go", "golang-go"),
 ];
 
 /// What `bench` starts, beyond what the tests need.
@@ -138,17 +146,18 @@ fn apt(packages: &[&str]) -> Result<()> {
 /// The system's Python: unlike one in a home folder, every user of the machine can run it.
 const PYTHON: &str = "/usr/bin/python3";
 
-/// The Python of a virtual environment that has the official MCP client.
-pub fn mcp_python() -> Result<PathBuf> {
+/// The Python of a virtual environment that has what the tests import.
+pub fn python() -> Result<PathBuf> {
     let dir = host::target().join("venv");
     let python = dir.join("bin/python");
-    let has_client = |python: &Path| host::succeeds(Command::new(python).args(["-c", "from mcp import Client"]));
-    if !has_client(&python) {
-        eprintln!("xtask: installing the Python MCP client into {}", dir.display());
+    let has_all = |python: &Path| host::succeeds(Command::new(python).args(["-c", PYTHON_CHECK]));
+    if !has_all(&python) {
+        let packages = PYTHON_PACKAGES.join(" ");
+        eprintln!("xtask: installing {packages} into {}", dir.display());
         host::run(Command::new(PYTHON).args(["-m", "venv", "--clear"]).arg(&dir))?;
-        host::run(Command::new(&python).args(["-m", "pip", "install", "--quiet", MCP]))?;
-        if !has_client(&python) {
-            bail!("the Python package mcp was installed, but has no Client");
+        host::run(Command::new(&python).args(["-m", "pip", "install", "--quiet"]).args(PYTHON_PACKAGES))?;
+        if !has_all(&python) {
+            bail!("the Python packages {packages} were installed, but cannot be imported");
         }
     }
     Ok(python)

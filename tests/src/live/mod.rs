@@ -5,10 +5,14 @@
 
 mod agent;
 mod host;
+mod peers;
 mod python;
+mod said;
 mod servers;
 
 pub use agent::{Agent, PATIENCE, calls_by, tapwire};
 pub use host::{Dir, Netns, Process, free_port, is_root, needs_root, skip, wait_until};
+pub use peers::{Client, Peer, TWO_MINUTES, needs_peers};
 pub use python::{PYTHON, client, json_lines, mcp, run_script, script};
+pub use said::{Known, Said, assert_said};
 pub use servers::{Nginx, PLACES, Server};

@@ -39,10 +39,15 @@ fn text(name: &str, output: &Output) -> String {
 
 /// The Python that has the official MCP client; None when `cargo xtask test` has not installed it.
 pub fn mcp() -> Option<PathBuf> {
-    let given = std::env::var_os("TAPWIRE_TEST_PYTHON").map(PathBuf::from);
+    installed("TAPWIRE_TEST_PYTHON", "venv/bin/python")
+}
+
+/// What `cargo xtask test` installs: where the variable says, else at this place in the target folder.
+pub(super) fn installed(variable: &str, place: &str) -> Option<PathBuf> {
+    let given = std::env::var_os(variable).map(PathBuf::from);
     let installed = || {
         let test = std::env::current_exe().ok()?;
-        Some(test.ancestors().nth(3)?.join("venv/bin/python"))
+        Some(test.ancestors().nth(3)?.join(place))
     };
-    given.or_else(installed).filter(|python| python.exists())
+    given.or_else(installed).filter(|program| program.exists())
 }

@@ -11,6 +11,14 @@ pub const PLACES: &str = r#"
     location /made/ { return 201 "made\n"; }
     location /broken/ { return 500 "broken\n"; }"#;
 
+/// The paths of `peers/go/http_server.go`, as far as nginx goes. A body is read to its end for an upstream only.
+const HTTP2_PLACES: &str = r#"
+    location ~ ^/size/([0-9]+)/ { try_files /size-$1 =404; }
+    location /length/ { proxy_pass http://unix:DIR/upstream; }
+    location /status/204/ { return 204; }
+    location /status/304/ { return 304; }
+    location /status/503/ { return 503; }"#;
+
 /// nginx with one server block, on loopback of both families.
 #[derive(Debug)]
 pub struct Nginx {
@@ -22,12 +30,22 @@ pub struct Nginx {
 impl Nginx {
     /// `locations` go into the server block. Files are served from `dir`.
     pub fn start(locations: &str, files: &[(&str, Vec<u8>)]) -> Self {
+        Self::listen("", locations, files)
+    }
+
+    /// HTTP/2 in plain text, with prior knowledge: nginx 1.22 speaks nothing else on such a port.
+    pub fn http2(files: &[(&str, Vec<u8>)]) -> Self {
+        Self::listen("http2", HTTP2_PLACES, files)
+    }
+
+    fn listen(options: &str, locations: &str, files: &[(&str, Vec<u8>)]) -> Self {
         let dir = Dir::new();
         for (name, content) in files {
             dir.write(name, content);
         }
         let port = free_port();
         let path = dir.path().display();
+        let locations = locations.replace("DIR", &path.to_string());
         let config = dir.write(
             "nginx.conf",
             format!(
@@ -36,8 +54,9 @@ impl Nginx {
                  http {{ access_log off; sendfile on; keepalive_requests 100000; default_type text/plain;
                    client_body_temp_path {path}/t1; proxy_temp_path {path}/t2; fastcgi_temp_path {path}/t3;
                    uwsgi_temp_path {path}/t4; scgi_temp_path {path}/t5; client_max_body_size 100m;
-                   server {{ listen 127.0.0.1:{port} backlog=1024; listen [::1]:{port}; root {path};
-                     {locations} }} }}"
+                   server {{ listen 127.0.0.1:{port} backlog=1024 {options}; listen [::1]:{port} {options}; root {path};
+                     {locations} }}
+                   server {{ listen unix:{path}/upstream; location / {{ return 200 read; }} }} }}"
             ),
         );
         let nginx = if fs::exists("/usr/sbin/nginx").unwrap_or(false) { "/usr/sbin/nginx" } else { "nginx" };
@@ -72,7 +91,7 @@ impl Server {
     }
 }
 
-fn wait_for_port(port: u16) {
+pub(super) fn wait_for_port(port: u16) {
     let open = wait_until(PATIENCE, || TcpStream::connect(("127.0.0.1", port)).ok());
     assert!(open.is_some(), "nobody listens on port {port}");
 }
