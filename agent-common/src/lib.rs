@@ -150,6 +150,12 @@ pub struct SocketState {
     pub turn_bytes: u32,
     /// Bits of `socket`.
     pub flags: u32,
+    /// 1: the first payload that it received, and that it sent, was looked at. Bytes of their own, and not bits: both
+    /// directions write at a time.
+    pub looked_at: [u8; 2],
+    /// 1: it carries HTTP/2, where both sides send when they like: there are no turns to bound.
+    pub streams: u8,
+    pub padding: u8,
 }
 
 /// Bits of `SocketState::flags`.
@@ -162,12 +168,6 @@ pub mod socket {
     pub const TWIN: u32 = 8;
     /// The current turn is this socket's.
     pub const TURN_EGRESS: u32 = 16;
-    /// The first payload that it sent was looked at.
-    pub const SENT: u32 = 32;
-    /// The first payload that it received was.
-    pub const RECEIVED: u32 = 64;
-    /// It carries HTTP/2, where both sides send when they like: there are no turns to bound.
-    pub const STREAMS: u32 = 128;
 }
 
 /// A direction of a view.

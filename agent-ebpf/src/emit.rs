@@ -24,8 +24,9 @@ const FORCE_WAKEUP: u64 = 2;
 /// `BPF_RB_AVAIL_DATA`.
 const AVAIL_DATA: u64 = 0;
 
-/// The most that is copied of one packet, headers included.
-pub const MAX_COPY: u32 = 65_536;
+/// The most that is copied of one packet, headers included. On loopback, where a segment has 65,483 bytes, packets of two
+/// of them were seen.
+pub const MAX_COPY: u32 = 131_072;
 
 /// A packet on its way into the ring.
 pub struct Sample {
@@ -73,7 +74,8 @@ pub fn packet(ctx: &SkBuffContext, sample: &Sample, socket: Option<Socket>, stat
         ..=4264 => copy::<4264>(ctx, sample, socket, state),
         ..=12_288 => copy::<12_288>(ctx, sample, socket, state),
         ..=32_768 => copy::<32_768>(ctx, sample, socket, state),
-        _ => copy::<65_536>(ctx, sample, socket, state),
+        ..=65_536 => copy::<65_536>(ctx, sample, socket, state),
+        _ => copy::<131_072>(ctx, sample, socket, state),
     };
     if done {
         return;

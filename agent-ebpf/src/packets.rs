@@ -116,7 +116,7 @@ fn tcp(ctx: &SkBuffContext, ip: &Ip, egress: bool) {
         return count(Count::Twins);
     }
     let mut settings = settings();
-    if state.flags & socket::STREAMS != 0 {
+    if state.streams != 0 {
         settings.turn_budget = u32::MAX;
     }
     let room = room(before, payload, &settings);
@@ -143,13 +143,13 @@ fn turn(state: &mut SocketState, egress: bool, payload: u32) -> u32 {
 /// speak before it is here.
 #[inline(always)]
 fn begin(ctx: &SkBuffContext, state: &mut SocketState, tcp: &Tcp, egress: bool, payload: u32) {
-    let side = if egress { socket::SENT } else { socket::RECEIVED };
-    if payload < 8 || state.flags & side != 0 {
+    let looked_at = &mut state.looked_at[usize::from(egress)];
+    if payload < 8 || *looked_at != 0 {
         return;
     }
-    state.flags |= side;
+    *looked_at = 1;
     if ctx.load::<[u8; 8]>(tcp.payload as usize).is_ok_and(|front| front == *b"PRI * HT") {
-        state.flags |= socket::STREAMS;
+        state.streams = 1;
     }
 }
 

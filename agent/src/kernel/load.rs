@@ -103,9 +103,9 @@ pub fn load(options: &Options, own: &impl AsRawFd) -> Result<(Kernel, Ring), Loa
 /// Accepted sockets inherit the listener's mark (`BPF_F_CLONE`).
 fn mark_own(ebpf: &mut Ebpf, listener: &impl AsRawFd) -> Result<(), MapError> {
     let map = ebpf.map_mut(names::SOCKETS).ok_or(MapError::ElementNotFound)?;
-    let mut sockets: SkStorage<_, [u32; 4]> = SkStorage::try_from(map)?;
-    // The fields of `SocketState`: two sequence numbers, bytes of the turn, flags.
-    sockets.insert(listener, &[0, 0, 0, socket::OWN], 0)
+    let mut sockets: SkStorage<_, [u32; 5]> = SkStorage::try_from(map)?;
+    // The fields of `SocketState`: two sequence numbers, bytes of the turn, flags, and what was looked at.
+    sockets.insert(listener, &[0, 0, 0, socket::OWN, 0], 0)
 }
 
 /// CAP_SYS_ADMIN, or CAP_BPF (Linux 5.8) with CAP_NET_ADMIN, among the effective capabilities (capabilities(7)). Asked
