@@ -57,7 +57,7 @@ fn first_settings(bytes: &[u8]) -> Match {
     let payload = payload.get(..frame.length as usize).unwrap_or(payload);
     // IANA's registry goes up to 9; besides them there are the reserved ones that test whether others are ignored
     // (0x?a?a).
-    let ordinary = payload.chunks_exact(6).all(|entry| match u16::from_be_bytes([entry[0], entry[1]]) {
+    let ordinary = payload.as_chunks::<6>().0.iter().all(|entry| match u16::from_be_bytes([entry[0], entry[1]]) {
         1..=9 => true,
         other => other & 0x0f0f == 0x0a0a || other >= 0xf000,
     });
@@ -157,7 +157,7 @@ pub(super) fn fits(frame: Frame, payload: &[u8]) -> bool {
             .and_then(|content| frame::number(content, 0))
             .is_some_and(|promised| promised > 0 && promised.is_multiple_of(2)),
         // RFC 9113 section 6.5.2: settings that are numbers below 2^16, mostly 1 to 9.
-        Kind::Settings => payload.chunks_exact(6).all(|entry| entry[0] == 0 || entry[0] & 0x0f == 0x0a),
+        Kind::Settings => payload.as_chunks::<6>().0.iter().all(|entry| entry[0] == 0 || entry[0] & 0x0f == 0x0a),
         // Section 6.9: 0 is an error.
         Kind::WindowUpdate => frame::number(payload, 0).is_some_and(|increment| (1..1 << 31).contains(&increment)),
         Kind::RstStream => frame::number(payload, 0).is_some_and(|code| code < 0x100),

@@ -26,7 +26,7 @@ impl Set {
     /// The last value of a setting counts.
     pub(super) fn parse(payload: &[u8]) -> Self {
         let mut set = Self::default();
-        for entry in payload.chunks_exact(6) {
+        for entry in payload.as_chunks::<6>().0 {
             let Some(value) = number(entry, 2) else { continue };
             match u16::from_be_bytes([entry[0], entry[1]]) {
                 HEADER_TABLE_SIZE => set.header_table = Some(value),

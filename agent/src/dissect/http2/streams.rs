@@ -78,7 +78,7 @@ impl Streams {
     }
 
     pub(super) fn settings(&self) -> Settings {
-        Settings { max_body: self.max_body, schemas: self.schemas.clone(), ..Settings::default() }
+        Settings { max_body: self.max_body, schemas: self.schemas.clone() }
     }
 
     /// The request that was upgraded from HTTP/1 is stream 1 (RFC 7540 section 3.2), and was read already.
