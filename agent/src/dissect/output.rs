@@ -132,7 +132,7 @@ impl Output {
         stream: u64,
         dissector: impl FnOnce(Option<Handle>) -> Box<dyn Dissector>,
     ) {
-        let handle = self.pairing.hand_over(protocol, stream);
+        let handle = self.pairing.hand_over(protocol, stream, &mut self.done);
         self.next = Some(Next { protocol, dissector: dissector(handle) });
     }
 

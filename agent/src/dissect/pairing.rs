@@ -218,11 +218,24 @@ impl Pairing {
     }
 
     /// The exchange that awaits the next answer becomes a stream's; others are not answered any more.
-    pub(super) fn hand_over(&mut self, protocol: &'static Protocol, stream: u64) -> Option<Handle> {
+    pub(super) fn hand_over(
+        &mut self,
+        protocol: &'static Protocol,
+        stream: u64,
+        done: &mut Vec<Exchange>,
+    ) -> Option<Handle> {
         self.protocol = protocol;
-        let slot = self.slots.iter_mut().find(|slot| slot.awaits)?;
-        slot.exchange.stream_id = Some(stream);
-        Some(Handle(slot.exchange.number))
+        let chosen = self.slots.iter().position(|slot| slot.awaits);
+        for (at, slot) in self.slots.iter_mut().enumerate() {
+            slot.reading = [false; 2];
+            slot.awaits = Some(at) == chosen;
+        }
+        let handle = chosen.and_then(|at| self.slots.get_mut(at)).map(|slot| {
+            slot.exchange.stream_id = Some(stream);
+            Handle(slot.exchange.number)
+        });
+        self.collect(done);
+        handle
     }
 
     pub(super) fn exchange(&mut self, handle: Handle) -> Option<&mut Exchange> {

@@ -131,26 +131,58 @@ fn message(exchange: &Exchange) -> Value<'_> {
     }
 }
 
+/// `grpc-message` with its coding undone.
+pub fn message_text(value: &[u8]) -> Vec<u8> {
+    metadata::percent_decoded(value).into_owned()
+}
+
+/// What a binary header's value stands for, as text: of the status' details the JSON that is shown.
+pub fn binary_text(name: &[u8], value: &[u8]) -> Vec<u8> {
+    let parts: Vec<Vec<u8>> = metadata::binary(value).flatten().collect();
+    if name.eq_ignore_ascii_case(b"grpc-status-details-bin") {
+        return parts.first().and_then(|part| details_of(part)).unwrap_or_default().into_bytes();
+    }
+    parts.join(&b", "[..])
+}
+
+fn details_of(payload: &[u8]) -> Option<String> {
+    status::details(payload, &Schemas::default(), &mut Budget::new(DETAILS)).map(|tree| tree.to_string())
+}
+
 /// Text of the details, in JSON.
 const DETAILS: usize = 16 << 10;
 
 fn details(exchange: &Exchange) -> Value<'_> {
     let coded = trailer(exchange, "grpc-status-details-bin").and_then(|value| metadata::binary(value).next()?);
-    let tree = coded.and_then(|payload| status::details(&payload, &Schemas::default(), &mut Budget::new(DETAILS)));
-    tree.map_or(Value::Absent, |tree| Value::Text(Cow::Owned(tree.to_string())))
+    coded.and_then(|payload| details_of(&payload)).map_or(Value::Absent, |text| Value::Text(Cow::Owned(text)))
 }
 
 fn timeout(exchange: &Exchange) -> Option<u64> {
     exchange.request.as_ref()?.headers.get("grpc-timeout").and_then(metadata::timeout)
 }
 
-/// Headers that the protocol itself uses ("Call-Definition").
-const RESERVED: [&str; 6] = ["te", "content-type", "user-agent", "grpc-encoding", "host", "trailer"];
+/// Headers that the protocol itself uses ("Call-Definition"), or HTTP.
+const RESERVED: [&str; 11] = [
+    "te",
+    "content-type",
+    "content-length",
+    "content-encoding",
+    "transfer-encoding",
+    "connection",
+    "user-agent",
+    "host",
+    "trailer",
+    "date",
+    "server",
+];
 
 fn map(headers: Option<[&Headers; 2]>) -> Value<'_> {
     let mut map: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::new();
     for (name, value) in headers.into_iter().flatten().flat_map(Headers::iter) {
-        let name = text(name);
+        let mut name = text(name);
+        if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            name = Cow::Owned(name.to_ascii_lowercase());
+        }
         if RESERVED.contains(&&*name) || name.starts_with("grpc-") {
             continue;
         }

@@ -31,5 +31,5 @@ pub mod web;
 mod wire;
 
 pub use budget::Budget;
-pub use call::{GRPC, reset};
+pub use call::{GRPC, binary_text, message_text, reset};
 pub use reader::{Reader, Types, of_body, types};

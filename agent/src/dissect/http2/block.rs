@@ -179,8 +179,13 @@ impl Fields {
     pub(super) fn response(&self) -> HttpResponse {
         let status = match &self.status {
             // RFC 9110 section 15: three digits.
-            Part::Is(status) if status.len() == 3 => std::str::from_utf8(status).ok().and_then(|s| s.parse().ok()),
-            Part::Is(_) | Part::Absent | Part::Unknown => None,
+            Part::Is(status) => match status[..] {
+                [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9'] => {
+                    Some(u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0'))
+                }
+                _ => None,
+            },
+            Part::Absent | Part::Unknown => None,
         };
         HttpResponse { status, version: "2" }
     }

@@ -342,8 +342,9 @@ impl Http2 {
         let Open { stream, promised, end_stream, started, bytes: _, broken: _, missing } = open;
         let block = Block { from, stream, fields, started, ended, end_stream, missing };
         match (frame.kind, promised) {
-            (_, Some(promised)) => self.streams.promise(promised, block, out),
-            (Kind::PushPromise, None) => {}
+            // Section 8.4: only servers do.
+            (_, Some(promised)) if from == Direction::ToClient => self.streams.promise(promised, block, out),
+            (Kind::PushPromise, _) | (_, Some(_)) => {}
             (_, None) => self.streams.headers(block, out),
         }
         malformed.map_or(Ok(()), Err)
@@ -495,6 +496,7 @@ impl Dissector for Http2 {
     }
 
     fn end(&mut self, from: Direction, _input: &mut Input<'_>, _how: Ending, out: &mut Output) {
+        self.cut(from, out);
         let side = &mut self.sides[from as usize];
         (side.ended, side.block, side.decoder) = (true, None, hpack::Decoder::new(false));
         // A client may close its side and still be answered.
@@ -505,6 +507,23 @@ impl Dissector for Http2 {
 }
 
 impl Http2 {
+    /// The connection ends inside a header block: that there was a message is told.
+    fn cut(&mut self, from: Direction, out: &mut Output) {
+        let side = &self.sides[from as usize];
+        let cut = match (&side.state, &side.block) {
+            (_, Some(open)) if open.promised.is_none() => Some((open.stream, open.started)),
+            (State::Payload(Payload { frame, started, .. }), None) if frame.kind == Kind::Headers => {
+                Some((frame.stream, *started))
+            }
+            _ => None,
+        };
+        if let Some((stream, started)) = cut {
+            let fields = block::Fields::unseen("cut_short");
+            let block = Block { from, stream, fields, started, ended: started, end_stream: false, missing: None };
+            self.streams.headers(block, out);
+        }
+    }
+
     /// Bytes that are missing may have been the last of a frame. `beyond`: they go on behind it, so `lose` follows.
     fn finish_in_gap(&mut self, from: Direction, beyond: bool, out: &mut Output) {
         let side = &mut self.sides[from as usize];

@@ -70,13 +70,15 @@ fn first_settings(bytes: &[u8]) -> Match {
 
 /// Looks for the first frame in mid-stream. `sender`: who sends, when that is known; else a header block must tell.
 pub(super) fn scan(sender: Option<Direction>, bytes: &[u8]) -> Scan {
+    // Where chains of frames lead to what is none: no place is looked at twice.
+    let mut refuted = Vec::new();
     for at in 0..bytes.len() {
-        if !begins_ordinary(&bytes[at..]) {
+        if !begins_ordinary(&bytes[at..]) || refuted.get(at).copied().unwrap_or(false) {
             continue;
         }
-        match walk(sender, &bytes[at..]) {
+        match walk(sender, bytes, at, &mut refuted) {
             Walk::Refuted => {}
-            Walk::Undecided { from } => return Scan::Undecided(at + from),
+            Walk::Undecided { from } => return Scan::Undecided(from),
             Walk::Believed(sender) => return Scan::Found { at, sender },
         }
     }
@@ -92,11 +94,12 @@ enum Walk {
     Believed(Direction),
 }
 
-fn walk(known: Option<Direction>, bytes: &[u8]) -> Walk {
+fn walk(known: Option<Direction>, bytes: &[u8], start: usize, refuted: &mut Vec<bool>) -> Walk {
     let mut frames = 0;
-    let mut at = 0;
+    let mut at = start;
+    let mut trail = Vec::new();
     // Where the last frames began, so that a stream of data without header blocks is not held for ever.
-    let mut last = [0; BELIEVED];
+    let mut last = [start; BELIEVED];
     let mut continues: Option<u32> = None;
     let mut evidence = Evidence { sender: known, decoder: hpack::Decoder::new(false) };
     loop {
@@ -110,7 +113,10 @@ fn walk(known: Option<Direction>, bytes: &[u8]) -> Walk {
             return Walk::Believed(sender);
         }
         let Some(frame) = Frame::parse(rest) else {
-            return if begins_ordinary(rest) { Walk::Undecided { from: last[0] } } else { Walk::Refuted };
+            if begins_ordinary(rest) {
+                return Walk::Undecided { from: last[0] };
+            }
+            return refute(refuted, trail, bytes.len());
         };
         let plausible = frame.is_ordinary() && frame.length as usize <= LONGEST;
         // RFC 9113 section 6.10: nothing may come between the parts of a header block. Clients' streams are odd, and
@@ -122,15 +128,22 @@ fn walk(known: Option<Direction>, bytes: &[u8]) -> Walk {
             (None, _) => true,
         };
         let odd = frame.stream % 2 == 1 || !matches!(frame.kind, Kind::Data | Kind::Headers | Kind::Continuation);
-        if !plausible || !in_order || !odd {
+        if !plausible || !odd || refuted.get(at).copied().unwrap_or(false) {
+            return refute(refuted, trail, bytes.len());
+        }
+        if !in_order {
             return Walk::Refuted;
         }
         let Some(payload) = rest.get(HEADER..HEADER + frame.length as usize) else {
             return Walk::Undecided { from: last[0] };
         };
-        if !fits(frame, payload) || !evidence.take(frame, payload) {
+        if !fits(frame, payload) {
+            return refute(refuted, trail, bytes.len());
+        }
+        if !evidence.take(frame, payload) {
             return Walk::Refuted;
         }
+        trail.push(at);
         let block = matches!(frame.kind, Kind::Headers | Kind::Continuation | Kind::PushPromise);
         continues = (block && !frame.has(flags::END_HEADERS)).then_some(frame.stream);
         if frames >= BELIEVED {
@@ -140,6 +153,17 @@ fn walk(known: Option<Direction>, bytes: &[u8]) -> Walk {
         frames += 1;
         at += HEADER + frame.length as usize;
     }
+}
+
+/// No frame follows at the end of this chain, whoever begins it.
+fn refute(refuted: &mut Vec<bool>, trail: Vec<usize>, length: usize) -> Walk {
+    if trail.len() > 1 {
+        refuted.resize(length, false);
+        for at in trail {
+            refuted[at] = true;
+        }
+    }
+    Walk::Refuted
 }
 
 /// As far as a header's first bytes go: nearly all bytes are refuted here.

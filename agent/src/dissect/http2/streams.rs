@@ -99,6 +99,10 @@ impl Streams {
         if !known {
             self.make_room(block.started, out);
             let handle = out.stream(u64::from(id), block.started);
+            if self.closed.contains(&id) {
+                // Section 5.1.1: an error, which receivers answer by closing the connection.
+                out.finding(handle, "stream_reused");
+            }
             self.open.insert(id, Stream { handle, halves: Default::default(), last: block.started });
             if let Some(newest) = &mut self.newest {
                 *newest = (*newest).max(id);
@@ -155,8 +159,8 @@ impl Streams {
         let closed = self.closed.contains(&block.stream);
         match block.from {
             Direction::ToServer => {
-                !closed
-                    && (block.fields.role() == Role::Request || self.newest.is_some_and(|newest| block.stream > newest))
+                let newer = self.newest.is_some_and(|newest| block.stream > newest);
+                block.fields.role() == Role::Request || !closed && newer
             }
             // Without its request: that was not seen, or the stream was closed before.
             Direction::ToClient => !closed && self.newest.is_none_or(|newest| block.stream > newest),

@@ -8,7 +8,7 @@ use super::{
     rewrite::Rewriter,
     url,
 };
-use crate::dissect::Headers;
+use crate::dissect::{Headers, grpc};
 
 /// Kubernetes clients that can set no other header put their token here, as one of the subprotocols.
 const SUBPROTOCOL: &[u8] = b"sec-websocket-protocol";
@@ -29,6 +29,11 @@ pub(super) fn redact(redactor: &Redactor, headers: &mut Headers) -> u32 {
             continue;
         };
         let verdict = names::is_secret(name, Place::Header);
+        if let Some(text) = coded(redactor, name, value).filter(|_| !verdict) {
+            replaced.push((index, text));
+            count += 1;
+            continue;
+        }
         if (verdict || worth_a_look(name, value))
             && let Some((text, values)) = value_of(redactor, name, value, verdict)
         {
@@ -52,6 +57,24 @@ pub(super) fn redact(redactor: &Redactor, headers: &mut Headers) -> u32 {
     count
 }
 
+/// Values of gRPC that are coded: what is found in the text that they stand for is replaced in it, or all of a binary one.
+fn coded(redactor: &Redactor, name: &[u8], value: &[u8]) -> Option<Vec<u8>> {
+    let message = name.eq_ignore_ascii_case(b"grpc-message") && memchr(b'%', value).is_some();
+    let binary = name.len() > 4 && name[name.len() - 4..].eq_ignore_ascii_case(b"-bin");
+    if !message && !binary {
+        return None;
+    }
+    let text = if message { grpc::message_text(value) } else { grpc::binary_text(name, value) };
+    let (redacted, _) = value_of(redactor, b"", &text, false)?;
+    if message {
+        // As the protocol codes it, so that it reads the same.
+        return Some(String::from_utf8_lossy(&redacted).replace('%', "%25").into_bytes());
+    }
+    let mut rewriter = Rewriter::new(redactor, value, usize::MAX);
+    rewriter.replace(0..value.len(), value);
+    rewriter.finish().map(|rewritten| rewritten.text)
+}
+
 /// Whether a header that is no secret by its name may hold one: `=` for parameters, `@` for userinfo, or JSON. Every
 /// header of every call is asked.
 fn worth_a_look(name: &[u8], value: &[u8]) -> bool {
@@ -66,7 +89,7 @@ fn value_of(redactor: &Redactor, name: &[u8], value: &[u8], secret: bool) -> Opt
         }
 
         return match value {
-            [b'{' | b'[', ..] => {
+            _ if json::looks_like(value) => {
                 let mut rewriter = Rewriter::new(redactor, value, usize::MAX);
                 json::redact(&mut rewriter, 0..value.len(), true);
                 rewriter.finish().map(|rewritten| (rewritten.text, rewritten.count))

@@ -136,6 +136,11 @@ const TABLE: &[(&str, Rule)] = &[
 
 /// Whether the value under this name is a secret. The name is as sent, escapes undone.
 pub(super) fn is_secret(name: &[u8], place: Place) -> bool {
+    // gRPC's headers with binary values.
+    let name = match name.len().checked_sub(4).and_then(|at| name.split_at_checked(at)) {
+        Some((front, suffix)) if place == Place::Header && suffix.eq_ignore_ascii_case(b"-bin") => front,
+        _ => name,
+    };
     if let [.., before, last] = *name
         && before.is_ascii_alphabetic()
         && last.is_ascii_alphabetic()
