@@ -5,7 +5,6 @@ use std::io::Write;
 
 use crate::talk::{Capture, Talk};
 
-const CLIENT: &str = "192.0.2.10:40001";
 const SERVER: &str = "192.0.2.80:8080";
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -121,8 +120,9 @@ struct Http2 {
 }
 
 impl Http2 {
-    fn open(capture: &mut Capture) -> Self {
-        let mut talk = Talk::open(capture, CLIENT, SERVER);
+    /// Each capture has a client of its own, so that all can be read as one.
+    fn open(capture: &mut Capture, client: &str) -> Self {
+        let mut talk = Talk::open(capture, client, SERVER);
         talk.client(capture, [PREFACE, &frame(SETTINGS, 0, 0, b"\0\x03\0\0\0\x64\0\x04\0\x01\0\0")].concat());
         talk.server(capture, [frame(SETTINGS, 0, 0, b"\0\x05\0\0\x40\0"), frame(SETTINGS, ACK, 0, b"")].concat());
         talk.client(capture, frame(SETTINGS, ACK, 0, b""));
@@ -141,7 +141,7 @@ impl Http2 {
 /// Streams answered out of order, their bodies interleaved; trailers both ways; a body that is coded, and one of several
 /// frames; the second requests refer to what the first ones sent.
 fn streams(capture: &mut Capture) {
-    let mut http2 = Http2::open(capture);
+    let mut http2 = Http2::open(capture, "192.0.2.10:41001");
     let agent = ("user-agent", "made/1");
     let first = http2.ask(1, END_STREAM, &get("/slow?token=abc", &[agent, ("x-number", "1")]));
     let second = http2.ask(3, 0, &request("POST", "/upload", &[agent, ("content-length", "11")]));
@@ -180,7 +180,7 @@ fn streams(capture: &mut Capture) {
 
 /// Padding, priorities, header blocks in parts, a promise, pings, and a type of frame that nobody knows.
 fn frames(capture: &mut Capture) {
-    let mut http2 = Http2::open(capture);
+    let mut http2 = Http2::open(capture, "192.0.2.10:41002");
     let block = http2.client.block(&get("/padded", &[("x-one", "1"), ("x-two", "2")]));
     let padded = [&[5_u8][..], &[0x80, 0, 0, 0, 7], &block, &[0; 5]].concat();
     let padded = frame(HEADERS, PADDED | WITH_PRIORITY | END_HEADERS | END_STREAM, 1, padded);
@@ -218,7 +218,7 @@ fn frames(capture: &mut Capture) {
 
 /// Streams that end before their time: cancelled, refused, cut by GOAWAY, and by the connection's end.
 fn resets(capture: &mut Capture) {
-    let mut http2 = Http2::open(capture);
+    let mut http2 = Http2::open(capture, "192.0.2.10:41003");
     for (stream, path) in [(1, "/cancelled"), (3, "/refused"), (5, "/answered-early"), (7, "/late")] {
         let asked = http2.ask(stream, u8::from(stream != 5), &get(path, &[("x-stream", path)]));
         http2.talk.client(capture, asked);
@@ -239,7 +239,7 @@ fn resets(capture: &mut Capture) {
 
 /// RFC 7540 section 3.2: an upgrade from HTTP/1.1, answered as stream 1.
 fn upgrade(capture: &mut Capture) {
-    let mut talk = Talk::open(capture, CLIENT, SERVER);
+    let mut talk = Talk::open(capture, "192.0.2.10:41004", SERVER);
     let asked = "GET /upgraded HTTP/1.1\r\nHost: two.example\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n\
                  HTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n";
     talk.client(capture, asked);
@@ -258,7 +258,7 @@ fn upgrade(capture: &mut Capture) {
 
 /// A table that overflows, is made smaller, emptied, and turned off by the settings.
 fn table(capture: &mut Capture) {
-    let mut http2 = Http2::open(capture);
+    let mut http2 = Http2::open(capture, "192.0.2.10:41005");
     let values: Vec<String> = (0..30).map(|n| format!("{n:-<180}")).collect();
     for (n, value) in values.iter().enumerate() {
         let stream = n as u32 * 2 + 1;
@@ -285,7 +285,7 @@ fn table(capture: &mut Capture) {
 
 /// The server's settings come before the client's preface is seen.
 fn server_first(capture: &mut Capture) {
-    let mut talk = Talk::open(capture, CLIENT, SERVER);
+    let mut talk = Talk::open(capture, "192.0.2.10:41006", SERVER);
     talk.server(capture, frame(SETTINGS, 0, 0, b"\0\x03\0\0\0\x80"));
     let block = Coder::default().block(&get("/after", &[]));
     let asked = frame(HEADERS, END_HEADERS | END_STREAM, 1, block);
@@ -303,7 +303,7 @@ fn message(payload: &[u8]) -> Vec<u8> {
 
 /// Unary, the three streaming kinds, errors with and without an answer, a deadline, a cancel, and a coded message.
 fn grpc_calls(capture: &mut Capture) {
-    let mut http2 = Http2::open(capture);
+    let mut http2 = Http2::open(capture, "192.0.2.10:41007");
     let path = |method: &str| format!("/shop.v1.Cart/{method}");
     let common = [("te", "trailers"), ("content-type", "application/grpc"), ("user-agent", "grpc-made/1")];
     let json = ("content-type", "application/grpc");
