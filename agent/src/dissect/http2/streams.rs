@@ -160,7 +160,9 @@ impl Streams {
         match block.from {
             Direction::ToServer => {
                 let newer = self.newest.is_some_and(|newest| block.stream > newest);
-                block.fields.role() == Role::Request || !closed && newer
+                // Joined late, an answer may have been read, and closed, before its request was known to be one.
+                let fresh = !closed || self.newest.is_some();
+                fresh && block.fields.role() == Role::Request || !closed && newer
             }
             // Without its request: that was not seen, or the stream was closed before.
             Direction::ToClient => !closed && self.newest.is_none_or(|newest| block.stream > newest),
