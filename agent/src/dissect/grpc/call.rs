@@ -233,7 +233,7 @@ pub fn reset(exchange: &Exchange, time: Time) -> Option<&'static str> {
     };
     let elapsed = time.0.saturating_sub(exchange.request.as_ref()?.started.0);
     match timeout(exchange) {
-        Some(timeout) if elapsed.saturating_add(LATE.max(timeout / 20)) >= timeout => Some("deadline_exceeded"),
+        Some(timeout) if elapsed.saturating_add(LATE) >= timeout => Some("deadline_exceeded"),
         Some(_) | None => Some("cancelled_by_client"),
     }
 }

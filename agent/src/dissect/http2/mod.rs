@@ -293,14 +293,16 @@ impl Http2 {
         let side = &mut self.sides[from as usize];
         let frame = payload.frame;
         let mut malformed = None;
-        let mut content = if payload.missing.is_some() { None } else { frame::content(frame, bytes) };
+        // Less than the frame has was held: a block of which a part is read would shift the table's entries.
+        let too_long = bytes.len() > BLOCK_LIMIT;
+        let mut content = if payload.missing.is_some() || too_long { None } else { frame::content(frame, bytes) };
         let mut promised = None;
         if frame.kind == Kind::PushPromise
             && let Some((id, rest)) = content.and_then(<[u8]>::split_first_chunk::<4>)
         {
             (promised, content) = (Some(u32::from_be_bytes(*id) & 0x7fff_ffff), Some(rest));
         }
-        if content.is_none() && payload.missing.is_none() {
+        if content.is_none() && payload.missing.is_none() && !too_long {
             malformed = Some(Malformed("padding"));
         }
         let mut open = side.block.take().unwrap_or_else(|| Open {
@@ -317,7 +319,7 @@ impl Http2 {
         // A block in one frame is read where it lies.
         let mut alone = None;
         match content {
-            None => open.broken = Some("headers_lost"),
+            None => open.broken = Some(if too_long { "header_block_limit" } else { "headers_lost" }),
             Some(content) if done && open.bytes.is_empty() => alone = Some(content),
             Some(content) if open.bytes.len() + content.len() <= BLOCK_LIMIT => open.bytes.extend_from_slice(content),
             Some(_) => {
@@ -479,9 +481,9 @@ impl Dissector for Http2 {
             // Nothing that either side has said before was this protocol.
             self.streams.end_all(out);
             let settings = self.streams.settings();
-            let server = std::mem::replace(&mut self.sides[Direction::ToClient as usize].state, State::Frame);
-            *self = Self::new(&settings, true);
-            self.sides[Direction::ToClient as usize].state = server;
+            let [_, server] = std::mem::replace(self, Self::new(&settings, true)).sides;
+            let side = &mut self.sides[Direction::ToClient as usize];
+            (side.state, side.ended) = (server.state, server.ended);
         }
         let side = &mut self.sides[from as usize];
         side.state = if begins { State::Preface } else { State::Frame };
@@ -491,14 +493,18 @@ impl Dissector for Http2 {
     fn turn(&mut self, _from: Direction, _out: &mut Output) {}
 
     fn held(&self) -> usize {
-        let side = |side: &Side| side.decoder.heap() + side.block.as_ref().map_or(0, |block| block.bytes.capacity());
+        let side = |side: &Side| {
+            let payload = if let State::Payload(payload) = &side.state { payload.bytes.capacity() } else { 0 };
+            payload + side.decoder.heap() + side.block.as_ref().map_or(0, |block| block.bytes.capacity())
+        };
         self.sides.iter().map(side).sum::<usize>() + self.streams.heap()
     }
 
     fn end(&mut self, from: Direction, _input: &mut Input<'_>, _how: Ending, out: &mut Output) {
         self.cut(from, out);
         let side = &mut self.sides[from as usize];
-        (side.ended, side.block, side.decoder) = (true, None, hpack::Decoder::new(false));
+        (side.ended, side.state, side.block) = (true, State::Lost, None);
+        side.decoder = hpack::Decoder::new(false);
         // A client may close its side and still be answered.
         if self.sides[Direction::ToClient as usize].ended {
             self.streams.end_all(out);

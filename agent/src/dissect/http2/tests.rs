@@ -249,3 +249,46 @@ fn messages_of_a_call_are_told_apart_wherever_frames_are_cut() {
         assert_eq!((messages.count, messages.bytes), (3, 10));
     }
 }
+
+#[test]
+fn a_block_beyond_the_limit_is_not_read_in_part() {
+    // Entries of the table, more than are held, and then a reference to the newest.
+    let entry = [&[0x40, 1, b'n', 100][..], &[b'v'; 100]].concat();
+    let long = [block(&[(":method", "GET"), (":path", "/long")]), entry.repeat(1300)].concat();
+    assert!(long.len() > BLOCK_LIMIT);
+    let allow = frame_of(4, 0, 0, [0, 5, 0, 0x10, 0, 0]);
+    let next = [block(&[(":method", "GET"), (":scheme", "http"), (":path", "/next")]), vec![0x80 | 62]].concat();
+    let sent = [
+        frame_of(1, flags::END_HEADERS | flags::END_STREAM, 1, &long),
+        frame_of(1, flags::END_HEADERS | flags::END_STREAM, 3, next),
+    ]
+    .concat();
+    for part in [1000, 100_000, sent.len()] {
+        let steps = [server(&allow)].into_iter().chain(sent.chunks(part).map(client)).chain([server(ok(3, 1))]);
+        let run = played(steps.chain(closed()));
+        assert_eq!(brief(&run.exchanges), ["GET /next 200 0 0", "null null null 0 null"], "in parts of {part}");
+        let request = run.exchanges[0].request.as_ref().expect("a request");
+        assert_eq!(request.headers.iter().count(), 0, "what the table holds is not known");
+        assert!(run.exchanges[1].findings.contains(&"header_block_limit"));
+    }
+}
+
+#[test]
+fn a_head_that_is_cut_is_told() {
+    let head = get(1, "/cut");
+    let parts = frame_of(1, 0, 3, block(&[(":method", "GET")]));
+    for sent in [head[..head.len() - 3].to_vec(), parts] {
+        let run = played([client(sent)].into_iter().chain(closed()));
+        assert_eq!(brief(&run.exchanges), ["null null null null null"]);
+        assert!(run.exchanges[0].findings.contains(&"cut_short"));
+        assert_eq!(run.conversation.held_bytes(), 0);
+    }
+}
+
+#[test]
+fn a_stream_that_is_used_again_is_told() {
+    let steps = [client(get(1, "/a")), server(ok(1, 1)), client(get(1, "/b")), server(ok(1, 1))];
+    let run = played(steps);
+    assert_eq!(brief(&run.exchanges), ["GET /a 200 0 0", "GET /b 200 0 0"]);
+    assert_eq!(run.exchanges[1].findings, ["stream_reused"]);
+}
