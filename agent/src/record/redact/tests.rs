@@ -424,3 +424,30 @@ fn marks_in_a_target_leave_its_parts_whole() {
         assert_eq!(get("query_string"), Value::TextMap(query), "{target}");
     }
 }
+
+#[test]
+fn what_grpc_codes_is_searched_as_what_it_stands_for() {
+    use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
+    // google.rpc.Status with a message that is JSON.
+    let details = b"\x08\x10\x12\x15{\"password\":\"S3CRET\"}";
+    let coded = |plain: &[u8]| STANDARD_NO_PAD.encode(plain);
+    for (name, value) in [
+        ("authorization-bin", coded(b"S3CRET")),
+        ("x-token-bin", coded(b"S3CRET")),
+        ("x-json-bin", coded(b"{\"password\":\"S3CRET\"}")),
+        ("grpc-status-details-bin", coded(details)),
+        ("grpc-message", "%7B%22password%22:%22S3CRET%22%7D".to_owned()),
+        ("grpc-message", "token%3DS3CRET http://u:%53%33CRET@h/".to_owned()),
+    ] {
+        let mut headers = Headers::default();
+        headers.push(name.as_bytes(), value.as_bytes());
+        assert!(headers::redact(&Redactor::new(b"key", 1 << 16), &mut headers) > 0, "{name}");
+        let kept = String::from_utf8_lossy(headers.get(name).unwrap_or_default()).into_owned();
+        assert!(kept.contains("[redacted ") && !kept.contains("S3CRET") && kept != value, "{name}: {kept}");
+    }
+    for (name, value) in [("x-trace-bin", coded(b"\0\x01\x02")), ("grpc-message", "100%25 full".to_owned())] {
+        let mut headers = Headers::default();
+        headers.push(name.as_bytes(), value.as_bytes());
+        assert_eq!(headers::redact(&Redactor::new(b"key", 1 << 16), &mut headers), 0, "{name}");
+    }
+}
