@@ -88,6 +88,7 @@ pub fn agent(args: &AgentArgs) -> Result<(), RunError> {
         settings: Settings {
             max_body: args.max_body.as_usize(),
             schemas: args.descriptor_set.clone().unwrap_or_default(),
+            ..Settings::default()
         },
         limits: Limits::default(),
         redactor,

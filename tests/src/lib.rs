@@ -2,6 +2,7 @@
 
 pub mod corpus;
 pub mod harness;
+pub mod kafka;
 pub mod live;
 pub mod made;
 mod made_http2;

@@ -60,7 +60,11 @@ pub fn run(arguments: ReadArgs) -> Result<ExitCode, Failure> {
     let format = Format::or_default(arguments.output);
     let max_body = arguments.max_body.as_usize();
     let options = ShardOptions {
-        settings: Settings { max_body, schemas: arguments.descriptor_set.clone().unwrap_or_default() },
+        settings: Settings {
+            max_body,
+            schemas: arguments.descriptor_set.clone().unwrap_or_default(),
+            ..Settings::default()
+        },
         limits: Limits::default(),
         redactor: if arguments.no_redact { None } else { Some(Redactor::from_environment(max_body)?) },
         epoch: 0,

@@ -320,7 +320,9 @@ impl Conversation {
         }
         lane.hold(chunk, time, turn);
         let found = match &self.reader {
-            Some(reader) => detect::scan(reader.protocol, Some(role(self.reversed, from)), lane.held()),
+            Some(reader) => {
+                (reader.protocol, reader.dissector.find(role(self.reversed, from), lane.begins_turn(), lane.held()))
+            }
             None => detect::scan_all(lane.held()),
         };
         let (drop, found) = match found {
@@ -544,6 +546,9 @@ impl Conversation {
         let Some(reader) = &mut self.reader else {
             return;
         };
+        for what in reader.output.malformed.drain(..) {
+            counters.malformed(reader.protocol.name, what);
+        }
         if let Some(Next { protocol, dissector }) = reader.output.next.take() {
             (reader.protocol, reader.dissector) = (protocol, dissector);
             self.reads = Reads::Protocol(protocol);

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::kafka::{KafkaRequest, KafkaResponse};
 use crate::{
     coverage::{ByReason, Reason},
     time::Time,
@@ -90,6 +91,8 @@ impl Message {
 pub enum Head {
     HttpRequest(HttpRequest),
     HttpResponse(HttpResponse),
+    KafkaRequest(Box<KafkaRequest>),
+    KafkaResponse(Box<KafkaResponse>),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -176,6 +179,8 @@ pub enum Carried {
         /// Not all of it is in the object.
         cut: bool,
     },
+    /// Nothing of it can be read, for this reason.
+    Nothing { why: &'static str },
     /// As far as it was kept, for this reason.
     Raw { bytes: Vec<u8>, why: &'static str },
 }

@@ -226,6 +226,11 @@ impl Lane {
         &self.held
     }
 
+    /// What is held begins with the first byte of a turn.
+    pub(super) fn begins_turn(&self) -> bool {
+        self.marks.first().is_some_and(|mark| mark.turn && mark.at == 0)
+    }
+
     /// When the first byte came that is held.
     pub(super) fn held_since(&self) -> Option<Time> {
         self.marks.first().map(|mark| mark.time)

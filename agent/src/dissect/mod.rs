@@ -16,6 +16,7 @@ pub mod hpack;
 mod http;
 mod http1;
 mod http2;
+pub mod kafka;
 mod tls;
 
 #[cfg(test)]
@@ -32,11 +33,13 @@ use crate::{
     coverage::Reason,
     flow::{Ending, Protocol4},
 };
+pub use kafka::{KafkaRequest, KafkaResponse};
+pub use pairing::Half;
 pub use grpc::schema::{Error as SchemaError, Schemas};
 pub use text::text;
 
 /// Every protocol, in the order in which the probes are asked.
-pub static PROTOCOLS: &[&Protocol] = &[&http2::HTTP2, &http1::HTTP, &grpc::GRPC];
+pub static PROTOCOLS: &[&Protocol] = &[&http2::HTTP2, &http1::HTTP, &kafka::KAFKA, &grpc::GRPC];
 
 /// One protocol: a row of the table.
 pub struct Protocol {
@@ -89,6 +92,8 @@ pub struct Settings {
     pub max_body: usize,
     /// The operator's descriptors of gRPC services.
     pub schemas: std::sync::Arc<Schemas>,
+    /// What all Kafka connections have told.
+    pub topic_names: std::sync::Arc<kafka::TopicNames>,
 }
 
 /// The type of a field, for the filter's checks and for the schemas.
@@ -163,6 +168,11 @@ pub trait Dissector: Send {
     /// A turn begins with what the probe takes for a message: whether that is plausible here. `unread`: the other side's
     /// last turn, when that is not read either.
     fn resume(&mut self, from: Direction, bytes: &[u8], unread: input::Unread, out: &mut output::Output) -> bool;
+
+    /// Finds where a lost side goes on in mid-stream. `turn`: the first byte begins a turn.
+    fn find(&self, _from: Direction, _turn: bool, bytes: &[u8]) -> Scan {
+        Scan::Undecided(bytes.len())
+    }
 
     /// This side begins to speak after the other.
     fn turn(&mut self, from: Direction, out: &mut output::Output);

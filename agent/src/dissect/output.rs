@@ -15,6 +15,7 @@ pub struct Output {
     pub(super) lost: [Option<Reason>; 2],
     pub(super) retry: [bool; 2],
     pub(super) next: Option<Next>,
+    pub(super) malformed: Vec<&'static str>,
 }
 
 /// What reads the conversation from here on.
@@ -26,7 +27,15 @@ pub(super) struct Next {
 impl Output {
     pub(super) fn new(protocol: &'static Protocol) -> Self {
         let pairing = Pairing::new(protocol);
-        Self { pairing, done: Vec::new(), left: None, lost: [None; 2], retry: [false; 2], next: None }
+        Self {
+            pairing,
+            done: Vec::new(),
+            left: None,
+            lost: [None; 2],
+            retry: [false; 2],
+            next: None,
+            malformed: Vec::new(),
+        }
     }
 
     /// A request begins, its body still empty. `turn`: its first byte begins a turn.
@@ -44,8 +53,8 @@ impl Output {
         self.pairing.outstanding()
     }
 
-    /// An exchange that is found by its stream instead of its place in line; open until `finish`.
-    pub fn stream(&mut self, stream: u64, began: Time) -> Handle {
+    /// An exchange that is found by its stream, or another key, instead of its place in line; open until `finish`.
+    pub fn stream(&mut self, stream: Option<u64>, began: Time) -> Handle {
         self.pairing.stream(stream, began)
     }
 
@@ -62,6 +71,16 @@ impl Output {
     /// Nothing more comes of a stream's exchange.
     pub fn finish(&mut self, handle: Handle) {
         self.pairing.finish(handle, &mut self.done);
+    }
+
+    /// It turned out to be none.
+    pub fn discard(&mut self, handle: Handle) {
+        self.pairing.discard(handle);
+    }
+
+    /// What was read is not what the protocol says, and reading goes on all the same.
+    pub fn malformed(&mut self, what: &'static str) {
+        self.malformed.push(what);
     }
 
     /// The final answer to `awaited` begins.

@@ -44,6 +44,8 @@ struct Slot {
     began: Time,
     /// Its request's first byte began a turn.
     turn: bool,
+    /// Found by a key of its protocol, and open until `finish`.
+    keyed: bool,
     /// What happened since it was last published.
     news: News,
     published: Time,
@@ -137,6 +139,7 @@ impl Pairing {
             coded: [false; 2],
             began,
             turn: false,
+            keyed: false,
             news: News::Event,
             published: Time(0),
         });
@@ -210,10 +213,10 @@ impl Pairing {
 
     // === by stream ===
 
-    /// An exchange that is found by its stream, and open until `finish`.
-    pub(super) fn stream(&mut self, stream: u64, began: Time) -> Handle {
+    /// An exchange that is found by its stream or another key, and open until `finish`.
+    pub(super) fn stream(&mut self, stream: Option<u64>, began: Time) -> Handle {
         let slot = self.open(began, None, None);
-        (slot.awaits, slot.exchange.stream_id) = (true, Some(stream));
+        (slot.awaits, slot.keyed, slot.exchange.stream_id) = (true, true, stream);
         Handle(slot.exchange.number)
     }
 
@@ -231,7 +234,7 @@ impl Pairing {
             slot.awaits = Some(at) == chosen;
         }
         let handle = chosen.and_then(|at| self.slots.get_mut(at)).map(|slot| {
-            slot.exchange.stream_id = Some(stream);
+            (slot.keyed, slot.exchange.stream_id) = (true, Some(stream));
             Handle(slot.exchange.number)
         });
         self.collect(done);
@@ -260,6 +263,13 @@ impl Pairing {
             && slot.has_message()
         {
             done.push(slot.exchange);
+        }
+    }
+
+    /// It was none.
+    pub(super) fn discard(&mut self, handle: Handle) {
+        if let Some(at) = self.find(handle) {
+            self.slots.remove(at);
         }
     }
 
@@ -309,7 +319,7 @@ impl Pairing {
         slot.reading[half as usize] = false;
         slot.coded[half as usize] = false;
         slot.news = News::Event;
-        if slot.exchange.stream_id.is_some() {
+        if slot.keyed {
             return;
         }
         let answered = slot.exchange.response.as_ref().filter(|_| half == Half::Response).map(|message| message.ended);

@@ -4,7 +4,7 @@
 use std::{borrow::Cow, mem::size_of};
 
 use super::Record;
-use crate::dissect::{Exchange, Head, HttpRequest, Message, Site};
+use crate::dissect::{Exchange, Head, HttpRequest, KafkaRequest, KafkaResponse, Message, Site};
 
 /// Slack up to this is not worth a reallocation; nor is less than an eighth of the capacity.
 const SLACK: usize = 64;
@@ -37,6 +37,14 @@ fn message(message: &Message) -> usize {
             allocated(method) + text(target) + site
         }
         Head::HttpResponse(_) => 0,
+        Head::KafkaRequest(request) => {
+            let KafkaRequest { header, size: _, facts } = &**request;
+            allocated(size_of::<KafkaRequest>()) + header.as_ref().map_or(0, |header| header.heap()) + facts.heap()
+        }
+        Head::KafkaResponse(response) => {
+            let KafkaResponse { correlation_id: _, size: _, facts } = &**response;
+            allocated(size_of::<KafkaResponse>()) + facts.heap()
+        }
     };
     let messages = body.messages.as_ref().map_or(0, |messages| messages.heap());
     head + allocated(headers.heap()) + allocated(trailers.heap()) + allocated(body.kept.capacity()) + messages

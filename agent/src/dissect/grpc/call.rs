@@ -90,7 +90,7 @@ const FIELDS: &[Field] = &[
 fn path(exchange: &Exchange) -> Option<&[u8]> {
     match &exchange.request.as_ref()?.head {
         Head::HttpRequest(head) => head.target.as_deref(),
-        Head::HttpResponse(_) => None,
+        _ => None,
     }
 }
 

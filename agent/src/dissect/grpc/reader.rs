@@ -207,7 +207,7 @@ pub fn types(exchange: Option<&mut Exchange>, answers: bool, operator: &Schemas)
     let request = exchange.and_then(|exchange| exchange.request.as_ref());
     let path = request.and_then(|request| match &request.head {
         Head::HttpRequest(head) => head.target.as_deref(),
-        Head::HttpResponse(_) => None,
+        _ => None,
     });
     Types::of(path, answers, operator, None)
 }
@@ -233,6 +233,7 @@ impl Messages {
                 json.capacity() + type_name.as_ref().map_or(0, |name| name.len())
             }
             Carried::Raw { bytes, .. } => bytes.capacity(),
+            Carried::Nothing { .. } => 0,
         };
         self.list.capacity() * size_of::<StreamMessage>() + self.list.iter().map(carried).sum::<usize>()
     }

@@ -120,14 +120,14 @@ pub const FIELDS: &[Field] = &[
 fn request(exchange: &Exchange) -> Option<(&Message, &HttpRequest)> {
     match exchange.request.as_ref()? {
         message @ Message { head: Head::HttpRequest(head), .. } => Some((message, head)),
-        Message { head: Head::HttpResponse(_), .. } => None,
+        _ => None,
     }
 }
 
 fn response(exchange: &Exchange) -> Option<(&Message, &HttpResponse)> {
     match exchange.response.as_ref()? {
         message @ Message { head: Head::HttpResponse(head), .. } => Some((message, head)),
-        Message { head: Head::HttpRequest(_), .. } => None,
+        _ => None,
     }
 }
 

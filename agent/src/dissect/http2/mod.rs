@@ -20,7 +20,7 @@ use settings::{Set, Settings};
 use streams::{Block, Streams};
 
 use super::{
-    Direction, Dissector, Malformed, Missing, Protocol, hpack, http,
+    Direction, Dissector, Malformed, Missing, Protocol, Scan, hpack, http,
     input::{Input, Unread},
     output::Output,
     pairing::Handle,
@@ -488,6 +488,10 @@ impl Dissector for Http2 {
         let side = &mut self.sides[from as usize];
         side.state = if begins { State::Preface } else { State::Frame };
         true
+    }
+
+    fn find(&self, from: Direction, _turn: bool, bytes: &[u8]) -> Scan {
+        scan::scan(Some(from), bytes)
     }
 
     fn turn(&mut self, _from: Direction, _out: &mut Output) {}

@@ -78,7 +78,7 @@ impl Streams {
     }
 
     pub(super) fn settings(&self) -> Settings {
-        Settings { max_body: self.max_body, schemas: self.schemas.clone() }
+        Settings { max_body: self.max_body, schemas: self.schemas.clone(), ..Settings::default() }
     }
 
     /// The request that was upgraded from HTTP/1 is stream 1 (RFC 7540 section 3.2), and was read already.
@@ -98,7 +98,7 @@ impl Streams {
         let id = block.stream;
         if !known {
             self.make_room(block.started, out);
-            let handle = out.stream(u64::from(id), block.started);
+            let handle = out.stream(Some(u64::from(id)), block.started);
             if self.closed.contains(&id) {
                 // Section 5.1.1: an error, which receivers answer by closing the connection.
                 out.finding(handle, "stream_reused");
@@ -176,7 +176,7 @@ impl Streams {
         }
         let (started, from) = (block.started, Direction::ToServer);
         self.make_room(started, out);
-        let handle = out.stream(u64::from(promised), started);
+        let handle = out.stream(Some(u64::from(promised)), started);
         let mut halves: [Reading; 2] = Default::default();
         let request = &mut halves[Half::Request as usize];
         begin(request, handle, Half::Request, block, false, |_| Types::default(), self.max_body, out);
@@ -416,9 +416,9 @@ fn begin(
     }
     let path = match &message.head {
         Head::HttpRequest(request) => request.target.clone(),
-        Head::HttpResponse(_) => out.exchange(handle).and_then(|exchange| match &exchange.request.as_ref()?.head {
+        _ => out.exchange(handle).and_then(|exchange| match &exchange.request.as_ref()?.head {
             Head::HttpRequest(request) => request.target.clone(),
-            Head::HttpResponse(_) => None,
+            _ => None,
         }),
     };
     reading.open(&fields.headers, types(path.as_deref()), max_body);

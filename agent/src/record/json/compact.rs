@@ -9,8 +9,14 @@ use crate::{
 };
 
 /// The protocol fields it shows, and their keys here.
-const FIELDS: [(&str, &str); 4] =
-    [("method", "method"), ("path", "path"), ("status_code", "status"), ("grpc_status", "grpc_status")];
+const FIELDS: [(&str, &str); 6] = [
+    ("method", "method"),
+    ("path", "path"),
+    ("status_code", "status"),
+    ("grpc_status", "grpc_status"),
+    ("kafka_request_summary", "kafka_request_summary"),
+    ("kafka_error", "kafka_error"),
+];
 
 /// Appends `{id, ts, src, dst, proto, method, path, status, grpc_status, latency_ms}`: `ts` in milliseconds since 1970, what is
 /// absent left out.

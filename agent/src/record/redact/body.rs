@@ -36,6 +36,7 @@ fn of_message(redactor: &Redactor, carried: &mut Carried) -> u32 {
     let text = match carried {
         Carried::Fields { json, .. } => json,
         Carried::Raw { bytes, .. } => bytes,
+        Carried::Nothing { .. } => return 0,
     };
     let mut body = Body { kept: std::mem::take(text), ..Body::default() };
     let mut count = pass(redactor, &mut body, |rewriter| json::redact(rewriter, 0..rewriter.source.len(), true));

@@ -97,7 +97,7 @@ impl Redactor {
                 let authority = site.as_mut().and_then(|site| site.authority.as_mut());
                 [target.as_mut(), authority].into_iter().flatten().map(|text| url::target(self, text)).sum()
             }
-            Head::HttpResponse(_) => 0,
+            Head::HttpResponse(_) | Head::KafkaRequest(_) | Head::KafkaResponse(_) => 0,
         };
         // The body first: what kind it is stands in the headers as they were sent.
         target + body::redact(self, headers, body) + headers::redact(self, headers) + headers::redact(self, trailers)

@@ -51,6 +51,10 @@ const TABLE: &[(&str, Rule)] = &[
     ("aspnetsessionid", Whole),
     ("sessionid", Whole),
     ("sessid", Whole),
+    // Kafka's SASL tokens, what SCRAM makes of a password, and delegation tokens.
+    ("authbytes", Whole),
+    ("salt", Whole),
+    ("hmac", Whole),
     // Passwords.
     ("password", Ending),
     ("passwords", Ending),

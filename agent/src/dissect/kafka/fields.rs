@@ -1,0 +1,366 @@
+//! What the filter, the schemas and the docs know of Kafka.
+
+use std::{borrow::Cow, fmt::Write};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use super::{
+    KafkaRequest, KafkaResponse,
+    facts::{Facts, Topic},
+    message::Header,
+    schema,
+};
+use crate::dissect::{Exchange, Field, Head, Kind, Value};
+
+pub const FIELDS: &[Field] = &[
+    Field {
+        name: "kafka_api_key",
+        kind: Kind::Int,
+        json: true,
+        doc: "API key of the request",
+        get: |exchange| of_header(exchange, |header| Value::Int(i64::from(header.key))),
+    },
+    Field {
+        name: "kafka_api_key_name",
+        kind: Kind::Text,
+        json: true,
+        doc: "Name of the API: PRODUCE, FETCH, METADATA, …",
+        get: |exchange| of_header(exchange, |header| header.name().map_or(Value::Unknown, borrowed)),
+    },
+    Field {
+        name: "kafka_api_version",
+        kind: Kind::Int,
+        json: true,
+        doc: "Version of the API that the client speaks",
+        get: |exchange| of_header(exchange, |header| Value::Int(i64::from(header.version))),
+    },
+    Field {
+        name: "kafka_correlation_id",
+        kind: Kind::Int,
+        json: true,
+        doc: "Number by which the answer belongs to the request",
+        get: correlation_id,
+    },
+    Field {
+        name: "kafka_client_id",
+        kind: Kind::Text,
+        json: true,
+        doc: "What the client calls itself",
+        get: |exchange| of_header(exchange, |header| text(header.client_id.as_deref())),
+    },
+    Field {
+        name: "kafka_client_software",
+        kind: Kind::Text,
+        json: true,
+        doc: "Name and version of the client's library, as its connection's ApiVersions said",
+        get: |exchange| {
+            of_request(exchange, |request| match &request.facts.software {
+                Some(software) => Value::Text(Cow::Owned(format!("{} {}", software.name, software.version))),
+                None => Value::Absent,
+            })
+        },
+    },
+    Field {
+        name: "kafka_topics",
+        kind: Kind::TextList,
+        json: true,
+        doc: "Topics of the call; unknown when one of them is known by its id only",
+        get: topics,
+    },
+    Field {
+        name: "kafka_partitions",
+        kind: Kind::TextList,
+        json: true,
+        doc: "Partitions of the call, as topic-partition: orders-0",
+        get: partitions,
+    },
+    Field {
+        name: "kafka_record_count",
+        kind: Kind::Int,
+        json: true,
+        doc: "Records that the call carries, without marks of transactions",
+        get: |exchange| match records(exchange) {
+            Some(records) => records.count.map_or(Value::Unknown, count),
+            None => Value::Absent,
+        },
+    },
+    Field {
+        name: "kafka_record_bytes",
+        kind: Kind::Int,
+        json: true,
+        doc: "Bytes of the call's record batches, as sent",
+        get: |exchange| records(exchange).map_or(Value::Absent, |records| count(records.bytes)),
+    },
+    Field {
+        name: "kafka_group_id",
+        kind: Kind::Text,
+        json: true,
+        doc: "Consumer group, the first one of the call",
+        get: |exchange| first(exchange, |facts| facts.group.as_deref().map(borrowed_text)),
+    },
+    Field {
+        name: "kafka_member_id",
+        kind: Kind::Text,
+        json: true,
+        doc: "Member of the consumer group, the first one of the call",
+        get: |exchange| first(exchange, |facts| facts.member.as_deref().map(borrowed_text)),
+    },
+    Field {
+        name: "kafka_generation",
+        kind: Kind::Int,
+        json: true,
+        doc: "Generation of the consumer group, or the member's epoch",
+        get: |exchange| first(exchange, |facts| facts.generation.map(|value| Value::Int(i64::from(value)))),
+    },
+    Field {
+        name: "kafka_transactional_id",
+        kind: Kind::Text,
+        json: true,
+        doc: "Transactional id, the first one of the call",
+        get: |exchange| first(exchange, |facts| facts.transaction.as_deref().map(borrowed_text)),
+    },
+    Field {
+        name: "kafka_acks",
+        kind: Kind::Int,
+        json: true,
+        doc: "Acknowledgements that a produce asks for: 0, 1, or -1 for all",
+        get: |exchange| match request(exchange).and_then(|request| request.facts.acks) {
+            Some(acks) => Value::Int(i64::from(acks)),
+            None => Value::Absent,
+        },
+    },
+    Field {
+        name: "kafka_error_code",
+        kind: Kind::Int,
+        json: true,
+        doc: "First error code of the answer that is not 0, else 0",
+        get: |exchange| error(exchange).map_or_else(|unknown| unknown, |code| Value::Int(i64::from(code))),
+    },
+    Field {
+        name: "kafka_error",
+        kind: Kind::Text,
+        json: true,
+        doc: "Name of the error code: NONE, NOT_LEADER_OR_FOLLOWER, …",
+        get: |exchange| {
+            error(exchange).map_or_else(
+                |unknown| unknown,
+                |code| schema::table().error(code).map_or(Value::Unknown, borrowed),
+            )
+        },
+    },
+    Field {
+        name: "kafka_throttle_time_ms",
+        kind: Kind::Int,
+        json: true,
+        doc: "Milliseconds that the broker asks the client to wait",
+        get: |exchange| match response(exchange).and_then(|response| response.facts.throttle) {
+            Some(time) => Value::Int(i64::from(time)),
+            None => Value::Absent,
+        },
+    },
+    Field {
+        name: "kafka_lag",
+        kind: Kind::Int,
+        json: true,
+        doc: "Of a fetch: records between where it begins and the end of the log, of the partition with the most",
+        get: |exchange| lag(exchange).map_or(Value::Absent, Value::Int),
+    },
+    Field {
+        name: "kafka_request_summary",
+        kind: Kind::Text,
+        json: true,
+        doc: "The request in one line: PRODUCE v9 orders[0] records=3 acks=-1",
+        get: |exchange| of_request(exchange, |request| Value::Text(Cow::Owned(summary(request)))),
+    },
+    Field {
+        name: "kafka_request",
+        kind: Kind::Bool,
+        json: false,
+        doc: "The request was seen",
+        get: |exchange| Value::Bool(request(exchange).is_some()),
+    },
+    Field {
+        name: "kafka_response",
+        kind: Kind::Bool,
+        json: false,
+        doc: "The answer was seen",
+        get: |exchange| Value::Bool(response(exchange).is_some()),
+    },
+    Field {
+        name: "kafka_size",
+        kind: Kind::Int,
+        json: false,
+        doc: "Bytes of request and answer together, as far as they were seen, without their length prefixes",
+        get: |exchange| {
+            let sizes = [request(exchange).map(|request| request.size), response(exchange).map(|response| response.size)];
+            count(sizes.into_iter().flatten().map(u64::from).sum())
+        },
+    },
+    Field {
+        name: "kafka_request_size",
+        kind: Kind::Int,
+        json: false,
+        doc: "Bytes of the request, without its length prefix",
+        get: |exchange| of_request(exchange, |request| Value::Int(i64::from(request.size))),
+    },
+    Field {
+        name: "kafka_response_size",
+        kind: Kind::Int,
+        json: false,
+        doc: "Bytes of the answer, without its length prefix",
+        get: |exchange| response(exchange).map_or(Value::Unknown, |response| Value::Int(i64::from(response.size))),
+    },
+];
+
+fn request(exchange: &Exchange) -> Option<&KafkaRequest> {
+    match &exchange.request.as_ref()?.head {
+        Head::KafkaRequest(request) => Some(request),
+        _ => None,
+    }
+}
+
+fn response(exchange: &Exchange) -> Option<&KafkaResponse> {
+    match &exchange.response.as_ref()?.head {
+        Head::KafkaResponse(response) => Some(response),
+        _ => None,
+    }
+}
+
+/// A half that was not seen is looked for and not known.
+fn of_request<'a>(exchange: &'a Exchange, get: impl FnOnce(&'a KafkaRequest) -> Value<'a>) -> Value<'a> {
+    request(exchange).map_or(Value::Unknown, get)
+}
+
+/// A token of SASL has none.
+fn of_header<'a>(exchange: &'a Exchange, get: impl FnOnce(&'a Header) -> Value<'a>) -> Value<'a> {
+    request(exchange).and_then(|request| request.header.as_ref()).map_or(Value::Unknown, get)
+}
+
+/// What both halves say, the request first.
+fn facts(exchange: &Exchange) -> impl Iterator<Item = &Facts> {
+    let halves = [request(exchange).map(|request| &request.facts), response(exchange).map(|response| &response.facts)];
+    halves.into_iter().flatten()
+}
+
+fn first<'a>(exchange: &'a Exchange, get: impl Fn(&'a Facts) -> Option<Value<'a>>) -> Value<'a> {
+    facts(exchange).find_map(get).unwrap_or(Value::Absent)
+}
+
+fn borrowed(text: &str) -> Value<'_> {
+    Value::Text(Cow::Borrowed(text))
+}
+
+fn borrowed_text(text: &str) -> Value<'_> {
+    borrowed(text)
+}
+
+fn text(text: Option<&str>) -> Value<'_> {
+    text.map_or(Value::Absent, borrowed)
+}
+
+fn count(value: u64) -> Value<'static> {
+    Value::Int(i64::try_from(value).unwrap_or(i64::MAX))
+}
+
+fn correlation_id(exchange: &Exchange) -> Value<'_> {
+    let asked = request(exchange).and_then(|request| Some(request.header.as_ref()?.correlation_id));
+    let answered = response(exchange).and_then(|response| response.correlation_id);
+    asked.or(answered).map_or(Value::Unknown, |id| Value::Int(i64::from(id)))
+}
+
+fn topics(exchange: &Exchange) -> Value<'_> {
+    let mut names: Vec<Cow<'_, str>> = Vec::new();
+    for topic in facts(exchange).flat_map(|facts| &facts.topics) {
+        let Topic::Name(name) = topic else { return Value::Unknown };
+        if !names.iter().any(|known| **known == **name) {
+            names.push(Cow::Borrowed(name));
+        }
+    }
+    // A half that was not read may name more.
+    if names.is_empty() && !facts(exchange).all(|facts| facts.whole) {
+        return Value::Unknown;
+    }
+    Value::TextList(names)
+}
+
+fn partitions(exchange: &Exchange) -> Value<'_> {
+    let mut names: Vec<Cow<'_, str>> = Vec::new();
+    for facts in facts(exchange) {
+        for partition in &facts.partitions {
+            let Some(Topic::Name(topic)) = facts.topics.get(usize::from(partition.topic)) else { return Value::Unknown };
+            let name = format!("{topic}-{}", partition.number);
+            if !names.contains(&Cow::Borrowed(name.as_str())) {
+                names.push(Cow::Owned(name));
+            }
+        }
+    }
+    if names.is_empty() { Value::Absent } else { Value::TextList(names) }
+}
+
+fn records(exchange: &Exchange) -> Option<super::facts::Records> {
+    facts(exchange).find_map(|facts| facts.records)
+}
+
+/// The answer's error code; else what the field is.
+fn error(exchange: &Exchange) -> Result<i16, Value<'static>> {
+    let Some(response) = response(exchange) else { return Err(Value::Absent) };
+    match response.facts.error {
+        // In what was not read there may be one.
+        Some(0) | None if !response.facts.whole => Err(Value::Unknown),
+        None => Err(Value::Absent),
+        Some(code) => Ok(code),
+    }
+}
+
+fn lag(exchange: &Exchange) -> Option<i64> {
+    let (asked, answered) = (&request(exchange)?.facts, &response(exchange)?.facts);
+    let topic = |facts: &Facts, at: u16| facts.topics.get(usize::from(at)).cloned();
+    let lags = answered.partitions.iter().filter_map(|end| {
+        let begin = asked.partitions.iter().find(|begin| {
+            begin.number == end.number && topic(asked, begin.topic) == topic(answered, end.topic)
+        })?;
+        // An error gives -1.
+        let (begin, end) = (begin.offset?, end.offset?);
+        (begin >= 0 && end >= begin).then(|| end - begin)
+    });
+    lags.max()
+}
+
+/// Topics in a summary; more are counted.
+const SHOWN: usize = 5;
+
+fn summary(request: &KafkaRequest) -> String {
+    let Some(header) = &request.header else { return "SASL token".to_owned() };
+    let facts = &request.facts;
+    let mut line = format!("{} v{}", header.name().unwrap_or("unknown API"), header.version);
+    for (at, topic) in facts.topics.iter().enumerate().take(SHOWN) {
+        line.push(' ');
+        match topic {
+            Topic::Name(name) => line.push_str(name),
+            Topic::Id(id) => URL_SAFE_NO_PAD.encode_string(id, &mut line),
+        }
+        let partitions = facts.partitions.iter().filter(|partition| usize::from(partition.topic) == at);
+        let partitions: Vec<String> = partitions.map(|partition| partition.number.to_string()).collect();
+        if !partitions.is_empty() {
+            // Writing to a string does not fail.
+            let _ = write!(line, "[{}]", partitions.join(","));
+        }
+    }
+    if facts.topics.len() > SHOWN {
+        let _ = write!(line, " and {} more topics", facts.topics.len() - SHOWN);
+    }
+    if let Some(records) = facts.records.and_then(|records| records.count) {
+        let _ = write!(line, " records={records}");
+    }
+    if let Some(acks) = facts.acks {
+        let _ = write!(line, " acks={acks}");
+    }
+    for (name, value) in
+        [("group", &facts.group), ("member", &facts.member), ("transactional_id", &facts.transaction)]
+    {
+        if let Some(value) = value {
+            let _ = write!(line, " {name}={value}");
+        }
+    }
+    line
+}

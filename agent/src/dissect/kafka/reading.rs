@@ -1,0 +1,261 @@
+//! What becomes of a message while it is read: its tree, and the facts picked out of it.
+
+use std::sync::Arc;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use super::{
+    facts::{Facts, PARTITIONS, Partition, Records, Software, TOPICS, Topic},
+    meaning::Meaning,
+    records::Batches,
+    schema::{self, Field},
+    topics::TopicNames,
+    tree::Tree,
+    walk::{Extent, Sink},
+};
+
+/// A resource that is a topic (ConfigResource.Type).
+const RESOURCE_TOPIC: i64 = 2;
+
+/// A coordinator's key that is a group, and one that is a transactional id (FindCoordinatorRequest).
+const KEY_GROUP: i64 = 0;
+const KEY_TRANSACTION: i64 = 1;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Reading {
+    pub facts: Facts,
+    pub tree: Tree,
+    pub finding: Option<&'static str>,
+    names: Arc<TopicNames>,
+    /// What brokers say teaches names.
+    learns: bool,
+    /// Of the struct that is being read: a topic's name and id, which may belong together.
+    named: Option<Box<str>>,
+    identified: Option<[u8; 16]>,
+    /// Index of the topic that partitions belong to.
+    topic: Option<u16>,
+    /// The partition being read is among those picked out.
+    in_partition: bool,
+    resource: i64,
+    key: Option<Box<str>>,
+    key_type: Option<i64>,
+    software: Option<Software>,
+}
+
+impl Reading {
+    pub fn new(limit: usize, names: Arc<TopicNames>, learns: bool) -> Self {
+        Self {
+            facts: Facts::default(),
+            tree: Tree::new(limit),
+            finding: None,
+            names,
+            learns,
+            named: None,
+            identified: None,
+            topic: None,
+            in_partition: false,
+            resource: 0,
+            key: None,
+            key_type: None,
+            software: None,
+        }
+    }
+
+    /// Bytes on the heap.
+    pub fn heap(&self) -> usize {
+        self.facts.heap() + self.tree.heap()
+    }
+
+    /// Everything is read, or all that can be.
+    pub fn settle(&mut self) {
+        self.facts.software = self.software.take().map(Arc::new);
+        if let Some(key) = self.key.take() {
+            match self.key_type {
+                None | Some(KEY_GROUP) => self.facts.group = Some(key),
+                Some(KEY_TRANSACTION) => self.facts.transaction = Some(key),
+                Some(_) => {}
+            }
+        }
+        for topic in &mut self.facts.topics {
+            if let Topic::Id(id) = topic
+                && let Some(name) = self.names.name(*id)
+            {
+                *topic = Topic::Name(name);
+            }
+        }
+    }
+
+    fn topic(&mut self, topic: Topic) {
+        let known = self.facts.topics.iter().position(|known| *known == topic);
+        let at = known.unwrap_or(self.facts.topics.len());
+        if known.is_none() {
+            if at >= TOPICS {
+                self.finding = self.finding.or(Some("topic_limit"));
+                self.topic = None;
+                return;
+            }
+            self.facts.topics.push(topic);
+        }
+        self.topic = u16::try_from(at).ok();
+    }
+
+    fn partition(&mut self, number: i64) {
+        let (Some(topic), Ok(number)) = (self.topic, i32::try_from(number)) else { return };
+        self.in_partition = false;
+        if self.facts.partitions.len() >= PARTITIONS {
+            self.finding = self.finding.or(Some("partition_limit"));
+        } else {
+            self.facts.partitions.push(Partition { topic, number, offset: None });
+            self.in_partition = true;
+        }
+    }
+
+    /// A name and an id in the same struct.
+    fn join(&mut self) {
+        if let (Some(name), Some(id), true) = (&self.named, self.identified, self.learns) {
+            self.names.learn(id, name);
+        }
+    }
+
+    /// A text that was seen whole.
+    fn say(&mut self, meaning: Meaning, text: &str) {
+        let first = |fact: &mut Option<Box<str>>| {
+            if fact.is_none() {
+                *fact = Some(text.into());
+            }
+        };
+        match meaning {
+            Meaning::Topic => {
+                if let Some(id) = self.identified {
+                    self.facts.topics.retain(|topic| *topic != Topic::Id(id));
+                }
+                self.topic(Topic::Name(text.into()));
+                self.named = Some(text.into());
+                self.join();
+            }
+            Meaning::ResourceName if self.resource == RESOURCE_TOPIC => self.topic(Topic::Name(text.into())),
+            Meaning::Group => first(&mut self.facts.group),
+            Meaning::Member if !text.is_empty() => first(&mut self.facts.member),
+            Meaning::Transaction => first(&mut self.facts.transaction),
+            Meaning::CoordinatorKey => first(&mut self.key),
+            Meaning::SoftwareName => text.clone_into(&mut self.software.get_or_insert_default().name),
+            Meaning::SoftwareVersion => text.clone_into(&mut self.software.get_or_insert_default().version),
+            _ => {}
+        }
+    }
+}
+
+impl Sink for Reading {
+    fn open(&mut self, field: &'static Field, list: bool) {
+        if list {
+            self.tree.list(field.name);
+        } else {
+            self.tree.object(field.name);
+            (self.named, self.identified) = (None, None);
+        }
+    }
+
+    fn close(&mut self) {
+        self.tree.end();
+    }
+
+    fn null(&mut self, field: &'static Field) {
+        self.tree.null(field.name);
+    }
+
+    fn bool(&mut self, field: &'static Field, value: bool) {
+        self.tree.bool(field.name, value);
+    }
+
+    fn int(&mut self, field: &'static Field, value: i64) {
+        self.tree.int(field.name, value);
+        let small = i32::try_from(value).ok();
+        let short = i16::try_from(value).ok();
+        match field.meaning {
+            Meaning::Partition => self.partition(value),
+            Meaning::Error => {
+                if let Some(code) = short {
+                    if code != 0
+                        && let Some(name) = schema::table().error(code)
+                    {
+                        self.tree.text(field.name.trim_end_matches("_code"), name);
+                    }
+                    if self.facts.error.is_none_or(|known| known == 0) {
+                        self.facts.error = Some(code);
+                    }
+                }
+            }
+            Meaning::Throttle => self.facts.throttle = self.facts.throttle.or(small),
+            Meaning::Acks => self.facts.acks = short,
+            Meaning::Generation => self.facts.generation = self.facts.generation.or(small),
+            Meaning::FetchOffset | Meaning::HighWatermark if self.in_partition => {
+                if let Some(partition) = self.facts.partitions.last_mut() {
+                    partition.offset = Some(value);
+                }
+            }
+            Meaning::ResourceType => self.resource = value,
+            Meaning::CoordinatorType => self.key_type = Some(value),
+            _ => {}
+        }
+    }
+
+    fn float(&mut self, field: &'static Field, value: f64) {
+        self.tree.float(field.name, value);
+    }
+
+    /// As Kafka writes it.
+    fn uuid(&mut self, field: &'static Field, value: [u8; 16]) {
+        self.tree.text(field.name, &URL_SAFE_NO_PAD.encode(value));
+        if field.meaning == Meaning::TopicId && value != [0; 16] {
+            self.identified = Some(value);
+            self.join();
+            match self.names.name(value) {
+                Some(name) if self.named.is_none() => {
+                    if !field.name.is_empty() {
+                        self.tree.text("topic", &name);
+                    }
+                    self.topic(Topic::Name(name));
+                }
+                Some(_) => {}
+                None if self.named.is_none() => self.topic(Topic::Id(value)),
+                None => {}
+            }
+        }
+    }
+
+    fn text(&mut self, field: &'static Field, kept: &[u8], extent: Extent) {
+        if extent == Extent::Lost {
+            self.tree.null(field.name);
+            self.tree.set_cut();
+            return;
+        }
+        let whole = extent == Extent::Whole;
+        self.tree.bytes(field.name, kept, whole);
+        if whole && field.meaning != Meaning::None {
+            self.say(field.meaning, &crate::dissect::text(kept));
+        }
+    }
+
+    fn records(&mut self, field: &'static Field, size: u64) -> Batches {
+        let records = self.facts.records.get_or_insert(Records { count: Some(0), bytes: 0 });
+        records.bytes = records.bytes.saturating_add(size);
+        Batches::new(field.name, size, &mut self.tree)
+    }
+
+    fn batch(&mut self, batches: &mut Batches, bytes: &[u8]) {
+        batches.feed(bytes, &mut self.tree);
+    }
+
+    fn pass(&mut self, batches: &mut Batches, bytes: u64, missing: bool) {
+        batches.pass(bytes, missing, &mut self.tree);
+    }
+
+    fn end_records(&mut self, batches: Batches) {
+        let (count, finding) = batches.finish(&mut self.tree);
+        self.finding = self.finding.or(finding);
+        if let Some(records) = &mut self.facts.records {
+            records.count = records.count.zip(count).map(|(all, count)| all.saturating_add(count));
+        }
+    }
+}

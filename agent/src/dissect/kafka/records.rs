@@ -1,0 +1,496 @@
+//! Record batches (magic 2) and the message sets before them (magic 0 and 1), inside Produce requests and Fetch answers.
+//!
+//! Headers of batches are read wherever they are, so that counts are right however much there is; of their records so
+//! much is kept as is shown.
+
+use super::{
+    compression::{self, Codec},
+    tree::Tree,
+};
+
+/// Up to the magic byte, which all formats have in the same place.
+const COMMON: usize = 17;
+
+/// What a batch's length does not count: its base offset, and itself.
+const BEFORE_LENGTH: u64 = 12;
+
+/// A record of magic 2 with nothing in it: seven numbers of one byte.
+const LEAST_RECORD: u64 = 7;
+
+/// Raw bytes kept beyond what is shown: compression's own framing, and content that didn't shrink.
+const SLACK: usize = 1 << 10;
+
+/// What stands at the front of a batch.
+#[derive(Clone, Copy, Debug)]
+struct Head {
+    magic: u8,
+    base_offset: i64,
+    attributes: i16,
+    /// Of the first record, and of all where the broker sets it.
+    timestamp: i64,
+    max_timestamp: i64,
+    producer_id: i64,
+    producer_epoch: i16,
+    base_sequence: i32,
+    /// As it claims; 1 for a message.
+    count: u32,
+}
+
+#[derive(Debug)]
+enum State {
+    Head(Vec<u8>),
+    Payload { head: Head, size: u64, left: u64, kept: Vec<u8>, keep: usize, partial: bool },
+    /// Nothing more can be read.
+    Broken,
+}
+
+/// Reads the batches of one partition.
+#[derive(Debug)]
+pub struct Batches {
+    state: State,
+    left: u64,
+    /// Records for users; `None` when some could not be counted.
+    count: Option<u64>,
+    finding: Option<&'static str>,
+}
+
+/// Something about a batch is not what the format says.
+#[derive(Clone, Copy, Debug)]
+struct Bad(&'static str);
+
+impl Batches {
+    /// Of so many bytes. Opens its object in the tree.
+    pub fn new(name: &str, size: u64, tree: &mut Tree) -> Self {
+        tree.object(name);
+        tree.int("size", i64::try_from(size).unwrap_or(i64::MAX));
+        tree.list("batches");
+        Self { state: State::Head(Vec::new()), left: size, count: Some(0), finding: None }
+    }
+
+    pub fn heap(&self) -> usize {
+        match &self.state {
+            State::Head(bytes) => bytes.capacity(),
+            State::Payload { kept, .. } => kept.capacity(),
+            State::Broken => 0,
+        }
+    }
+
+    /// Bytes from here on that need not be seen.
+    pub fn unneeded(&self) -> u64 {
+        match &self.state {
+            State::Head(_) => 0,
+            State::Payload { left, kept, keep, .. } if kept.len() >= *keep => *left,
+            State::Payload { .. } => 0,
+            State::Broken => self.left,
+        }
+    }
+
+    /// Closes its object; how many records there are, and what was wrong with them.
+    pub fn finish(mut self, tree: &mut Tree) -> (Option<u64>, Option<&'static str>) {
+        match &self.state {
+            State::Head(bytes) if !bytes.is_empty() && self.finding.is_none() => {
+                // Brokers cut the last batch of an answer at the size that was asked for.
+                tree.set_cut();
+            }
+            State::Payload { .. } => self.close_batch(tree),
+            State::Head(_) | State::Broken => {}
+        }
+        tree.end();
+        tree.end();
+        (self.count, self.finding)
+    }
+
+    pub fn feed(&mut self, mut bytes: &[u8], tree: &mut Tree) {
+        while !bytes.is_empty() {
+            match &mut self.state {
+                State::Head(head) => {
+                    let wanted = if head.len() < COMMON { COMMON } else { head_size(head[COMMON - 1]).unwrap_or(0) };
+                    let here = bytes.len().min(wanted - head.len());
+                    head.extend_from_slice(&bytes[..here]);
+                    bytes = &bytes[here..];
+                    self.left -= here as u64;
+                    if head.len() < wanted {
+                        return;
+                    }
+                    let whole = match head_size(head[COMMON - 1]) {
+                        Some(size) => head.len() == size,
+                        None => return self.broken("records_magic"),
+                    };
+                    if whole {
+                        let head = std::mem::take(head);
+                        self.open_batch(&head, tree);
+                    }
+                }
+                State::Payload { left, kept, keep, .. } => {
+                    let here = (*left).min(bytes.len() as u64) as usize;
+                    let room = keep.saturating_sub(kept.len()).min(here);
+                    kept.extend_from_slice(&bytes[..room]);
+                    *left -= here as u64;
+                    self.left -= here as u64;
+                    bytes = &bytes[here..];
+                    if *left == 0 {
+                        self.close_batch(tree);
+                    }
+                }
+                State::Broken => {
+                    self.left -= bytes.len() as u64;
+                    return;
+                }
+            }
+        }
+    }
+
+    /// So many bytes are not seen.
+    pub fn pass(&mut self, count: u64, missing: bool, tree: &mut Tree) {
+        self.left -= count.min(self.left);
+        match &mut self.state {
+            State::Payload { left, kept, keep, .. } if count <= *left => {
+                *left -= count;
+                // What is behind a gap does not join on to what is before it.
+                *keep = if missing { kept.len() } else { *keep };
+                if *left == 0 {
+                    self.close_batch(tree);
+                }
+            }
+            State::Broken => {}
+            State::Head(_) | State::Payload { .. } => {
+                if matches!(self.state, State::Payload { .. }) {
+                    self.close_batch(tree);
+                }
+                self.count = None;
+                tree.set_cut();
+                self.state = State::Broken;
+            }
+        }
+    }
+
+    fn broken(&mut self, why: &'static str) {
+        (self.state, self.count) = (State::Broken, None);
+        self.finding = self.finding.or(Some(why));
+    }
+
+    fn open_batch(&mut self, bytes: &[u8], tree: &mut Tree) {
+        let Some((head, size)) = head(bytes) else { return self.broken("records_length") };
+        let partial = size > self.left;
+        let size = size.min(self.left);
+        let keep = if tree.full() { 0 } else { tree.room() + SLACK };
+        self.state = State::Payload { head, size, left: size, kept: Vec::new(), keep, partial };
+        if size == 0 {
+            self.close_batch(tree);
+        }
+    }
+
+    fn close_batch(&mut self, tree: &mut Tree) {
+        let State::Payload { head, size, left, kept, partial, .. } =
+            std::mem::replace(&mut self.state, State::Head(Vec::new()))
+        else {
+            return;
+        };
+        let whole = !partial && left == 0 && kept.len() as u64 == size;
+        tree.object("");
+        let count = head.write(&kept, size, whole, partial, tree);
+        tree.end();
+        match count {
+            // Cut by the broker: the next answer has it whole.
+            _ if partial => tree.set_cut(),
+            Ok(count) => self.count = self.count.zip(count).map(|(all, count)| all + count),
+            Err(Bad(why)) => {
+                self.count = None;
+                self.finding = self.finding.or(Some(why));
+            }
+        }
+    }
+}
+
+fn head_size(magic: u8) -> Option<usize> {
+    match magic {
+        0 => Some(18),
+        1 => Some(26),
+        2 => Some(61),
+        _ => None,
+    }
+}
+
+fn int<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    bytes.get(at..).and_then(|bytes| bytes.first_chunk::<N>()).copied().unwrap_or([0; N])
+}
+
+/// The head of a batch or message, and the size of what follows.
+fn head(bytes: &[u8]) -> Option<(Head, u64)> {
+    let length = u64::try_from(i32::from_be_bytes(int(bytes, 8))).ok()?;
+    let size = (BEFORE_LENGTH + length).checked_sub(bytes.len() as u64)?;
+    let magic = *bytes.get(COMMON - 1)?;
+    let base_offset = i64::from_be_bytes(int(bytes, 0));
+    let head = if magic == 2 {
+        Head {
+            magic,
+            base_offset,
+            attributes: i16::from_be_bytes(int(bytes, 21)),
+            timestamp: i64::from_be_bytes(int(bytes, 27)),
+            max_timestamp: i64::from_be_bytes(int(bytes, 35)),
+            producer_id: i64::from_be_bytes(int(bytes, 43)),
+            producer_epoch: i16::from_be_bytes(int(bytes, 51)),
+            base_sequence: i32::from_be_bytes(int(bytes, 53)),
+            count: u32::try_from(i32::from_be_bytes(int(bytes, 57))).ok()?,
+        }
+    } else {
+        let timestamp = if magic == 1 { i64::from_be_bytes(int(bytes, 18)) } else { -1 };
+        Head {
+            magic,
+            base_offset,
+            attributes: i16::from(*bytes.get(COMMON)?),
+            timestamp,
+            max_timestamp: timestamp,
+            producer_id: -1,
+            producer_epoch: -1,
+            base_sequence: -1,
+            count: 1,
+        }
+    };
+    Some((head, size))
+}
+
+impl Head {
+    /// Marks of transactions, which are not for users.
+    fn control(self) -> bool {
+        self.magic == 2 && self.attributes & 0x20 != 0
+    }
+
+    /// The broker's time stands for all.
+    fn appended(self) -> bool {
+        self.attributes & 8 != 0
+    }
+
+    /// Writes what is known of a batch; how many records for users it has, if that is known.
+    fn write(self, kept: &[u8], size: u64, whole: bool, partial: bool, tree: &mut Tree) -> Result<Option<u64>, Bad> {
+        let codec = Codec::of(self.attributes).map_err(Bad)?;
+        tree.int("magic", i64::from(self.magic));
+        tree.int("base_offset", self.base_offset);
+        if let Some(codec) = codec {
+            tree.text("compression", codec.name());
+        }
+        if self.magic == 2 {
+            tree.int("count", i64::from(self.count));
+        }
+        if self.producer_id >= 0 {
+            tree.int("producer_id", self.producer_id);
+            tree.int("producer_epoch", i64::from(self.producer_epoch));
+            tree.int("base_sequence", i64::from(self.base_sequence));
+            tree.bool("transactional", self.attributes & 0x10 != 0);
+        }
+        if codec.is_none() && self.magic == 2 && u64::from(self.count) * LEAST_RECORD > size && !partial {
+            return Err(Bad("records_count"));
+        }
+        let undone;
+        let (bytes, whole) = match codec.filter(|_| self.magic == 2) {
+            None => (kept, whole),
+            Some(codec) => {
+                undone = compression::undo(codec, kept, whole, tree.room());
+                if undone.damaged {
+                    return Err(Bad("records_compression"));
+                }
+                (&undone.bytes[..], undone.whole)
+            }
+        };
+        if !whole {
+            tree.set_cut();
+        }
+        tree.list("records");
+        let result = match (self.magic, codec) {
+            (2, _) => self.records(bytes, whole, tree).map(Some),
+            (_, None) => self.message(bytes, Some(self.base_offset), whole, tree).map(|()| Some(1)),
+            (_, Some(codec)) => self.wrapper(codec, bytes, whole, tree),
+        };
+        tree.end();
+        result
+    }
+
+    /// Of magic 2.
+    fn records(self, bytes: &[u8], whole: bool, tree: &mut Tree) -> Result<u64, Bad> {
+        let mut rest = bytes;
+        let mut read = 0;
+        while read < self.count && !tree.full() {
+            match self.record(&mut rest, tree) {
+                Some(()) => read += 1,
+                None if whole => return Err(Bad("record")),
+                None => break,
+            }
+        }
+        if read < self.count {
+            tree.set_cut();
+        } else if whole && !rest.is_empty() {
+            return Err(Bad("records_count"));
+        }
+        Ok(if self.control() { 0 } else { u64::from(self.count) })
+    }
+
+    fn record(self, rest: &mut &[u8], tree: &mut Tree) -> Option<()> {
+        let length = usize::try_from(varint(rest)?).ok()?;
+        let (mut record, after) = rest.split_at_checked(length)?;
+        let (_attributes, fields) = record.split_first()?;
+        record = fields;
+        let timestamp = varint(&mut record)?;
+        let offset = varint(&mut record)?;
+        let key = nullable(&mut record)?;
+        let value = nullable(&mut record)?;
+        let headers = varint(&mut record)?;
+        *rest = after;
+        tree.object("");
+        tree.int("offset", self.base_offset.wrapping_add(offset));
+        tree.int("timestamp", if self.appended() { self.max_timestamp } else { self.timestamp.wrapping_add(timestamp) });
+        match key {
+            Some([_, _, 0, kind @ (0 | 1)]) if self.control() => {
+                tree.text("control", if *kind == 1 { "COMMIT" } else { "ABORT" });
+            }
+            _ => write_bytes("key", key, tree),
+        }
+        write_bytes("value", value, tree);
+        let mut complete = Some(());
+        if headers > 0 {
+            tree.list("headers");
+            for _ in 0..headers {
+                let Some((name, value)) = header(&mut record) else {
+                    complete = None;
+                    break;
+                };
+                tree.object("");
+                write_bytes(&String::from_utf8_lossy(name), value, tree);
+                tree.end();
+            }
+            tree.end();
+        }
+        tree.end();
+        complete.filter(|()| headers >= 0 && record.is_empty())
+    }
+
+    /// A message that holds compressed ones. How many, when all were seen.
+    fn wrapper(self, codec: Codec, bytes: &[u8], whole: bool, tree: &mut Tree) -> Result<Option<u64>, Bad> {
+        let mut rest = bytes;
+        let Some((_key, value)) = sized(&mut rest, whole).zip(sized(&mut rest, whole)) else {
+            return if whole { Err(Bad("record")) } else { Ok(None) };
+        };
+        let Some(value) = value else { return Err(Bad("record")) };
+        let mended;
+        let value = match (self.magic, codec) {
+            (0, Codec::Lz4) => {
+                mended = compression::with_right_checksum(value);
+                &mended
+            }
+            _ => value,
+        };
+        let undone = compression::undo(codec, value, whole, tree.room());
+        if undone.damaged {
+            return Err(Bad("records_compression"));
+        }
+        let mut messages = Vec::new();
+        let mut rest = undone.bytes.as_slice();
+        while let Some(head_size) = rest.get(COMMON - 1).and_then(|magic| head_size(*magic))
+            && let Some((front, after)) = rest.split_at_checked(head_size)
+        {
+            let (head, size) = head(front).filter(|(head, _)| head.magic < 2).ok_or(Bad("record"))?;
+            // A wrapper inside a wrapper is nothing that anybody writes.
+            if Codec::of(head.attributes).map_err(Bad)?.is_some() {
+                return Err(Bad("record"));
+            }
+            let Some((payload, after)) = after.split_at_checked(usize::try_from(size).unwrap_or(usize::MAX)) else { break };
+            messages.push((head, payload));
+            rest = after;
+        }
+        let all = undone.whole && rest.is_empty();
+        if undone.whole && !rest.is_empty() {
+            return Err(Bad("record"));
+        }
+        // The wrapper has the last one's offset; inside, magic 1 counts from 0.
+        let last = messages.last().map_or(0, |(head, _)| head.base_offset);
+        for (head, payload) in &messages {
+            let offset = match self.magic {
+                0 => Some(head.base_offset),
+                _ if all => Some(self.base_offset.wrapping_sub(last).wrapping_add(head.base_offset)),
+                _ => None,
+            };
+            let timestamp = if self.appended() { self.timestamp } else { head.timestamp };
+            Head { timestamp, ..*head }.message(payload, offset, true, tree)?;
+        }
+        if !all {
+            tree.set_cut();
+        }
+        Ok(all.then_some(messages.len() as u64))
+    }
+
+    /// A message of magic 0 or 1.
+    fn message(self, bytes: &[u8], offset: Option<i64>, whole: bool, tree: &mut Tree) -> Result<(), Bad> {
+        let mut rest = bytes;
+        tree.object("");
+        match offset {
+            Some(offset) => tree.int("offset", offset),
+            None => tree.null("offset"),
+        }
+        if self.magic == 1 {
+            tree.int("timestamp", self.timestamp);
+        }
+        let key = sized(&mut rest, whole);
+        if let Some(key) = key {
+            write_bytes("key", key, tree);
+        }
+        let value = key.and_then(|_| sized(&mut rest, whole));
+        match value {
+            Some(Some(value)) => tree.bytes("value", value, whole),
+            Some(None) => tree.null("value"),
+            None => {}
+        }
+        tree.end();
+        if whole && (value.is_none() || !rest.is_empty()) { Err(Bad("record")) } else { Ok(()) }
+    }
+}
+
+fn write_bytes(name: &str, bytes: Option<&[u8]>, tree: &mut Tree) {
+    match bytes {
+        Some(bytes) => tree.bytes(name, bytes, true),
+        None => tree.null(name),
+    }
+}
+
+/// Zigzag, seven bits a byte.
+fn varint(rest: &mut &[u8]) -> Option<i64> {
+    let mut value = 0_u64;
+    for shift in (0..64).step_by(7) {
+        let (&byte, after) = rest.split_first()?;
+        *rest = after;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some((value >> 1) as i64 ^ -((value & 1) as i64));
+        }
+    }
+    None
+}
+
+/// Bytes behind their length; -1 is null.
+fn nullable<'a>(rest: &mut &'a [u8]) -> Option<Option<&'a [u8]>> {
+    let length = varint(rest)?;
+    if length < 0 {
+        return Some(None);
+    }
+    let (bytes, after) = rest.split_at_checked(usize::try_from(length).ok()?)?;
+    *rest = after;
+    Some(Some(bytes))
+}
+
+fn header<'a>(rest: &mut &'a [u8]) -> Option<(&'a [u8], Option<&'a [u8]>)> {
+    Some((nullable(rest)??, nullable(rest)?))
+}
+
+/// Bytes behind a length of four bytes; -1 is null. Of a front, what is there of them.
+fn sized<'a>(rest: &mut &'a [u8], whole: bool) -> Option<Option<&'a [u8]>> {
+    let (length, after) = rest.split_first_chunk::<4>()?;
+    let length = i32::from_be_bytes(*length);
+    let Ok(length) = usize::try_from(length) else {
+        *rest = after;
+        return Some(None);
+    };
+    if length > after.len() && whole {
+        return None;
+    }
+    let (bytes, after) = after.split_at(length.min(after.len()));
+    *rest = after;
+    Some(Some(bytes))
+}

@@ -1,0 +1,1 @@
+//! Whole connections, by bytes made here.

@@ -1,0 +1,68 @@
+//! Names of topics by their ids. Newer clients name topics by id, in Fetch since version 13 and Produce since 13; what the
+//! names are is said in answers about metadata, mostly on another connection.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::{Mutex, PoisonError},
+};
+
+/// Topics of a few large clusters, at some 150 bytes each.
+const LIMIT: usize = 16_384;
+
+/// Ids are random (RFC 9562, version 4), so that one means one topic in all clusters.
+#[derive(Debug, Default)]
+pub struct TopicNames {
+    /// `None`: two names were told for it, so that neither is believed.
+    names: Mutex<HashMap<[u8; 16], Option<Box<str>>>>,
+}
+
+impl TopicNames {
+    /// A broker says that this is the name.
+    pub fn learn(&self, id: [u8; 16], name: &str) {
+        if id == [0; 16] || name.is_empty() {
+            return;
+        }
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = names.len() < LIMIT;
+        match names.entry(id) {
+            Entry::Vacant(entry) if room => {
+                entry.insert(Some(name.into()));
+            }
+            Entry::Vacant(_) => {}
+            Entry::Occupied(mut entry) if entry.get().as_deref().is_some_and(|known| known != name) => {
+                entry.insert(None);
+            }
+            Entry::Occupied(_) => {}
+        }
+    }
+
+    pub fn name(&self, id: [u8; 16]) -> Option<Box<str>> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner).get(&id)?.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_name_is_believed_and_two_are_not() {
+        let names = TopicNames::default();
+        names.learn([1; 16], "orders");
+        names.learn([1; 16], "orders");
+        names.learn([0; 16], "none");
+        assert_eq!(names.name([1; 16]).as_deref(), Some("orders"));
+        names.learn([1; 16], "payments");
+        names.learn([1; 16], "orders");
+        assert_eq!([names.name([1; 16]), names.name([0; 16]), names.name([2; 16])], [None, None, None]);
+    }
+
+    #[test]
+    fn hostile_brokers_fill_no_memory() {
+        let names = TopicNames::default();
+        for n in 0..2 * LIMIT as u128 {
+            names.learn((n + 1).to_be_bytes(), "x");
+        }
+        assert_eq!(names.names.lock().unwrap().len(), LIMIT);
+    }
+}

@@ -1,0 +1,12 @@
+#!/bin/sh
+# Formats DIR/data and runs a broker in the foreground, on loopback, until it is told to end:
+#   broker.sh LIBS DIR PORT SASL_PORT CONTROLLER_PORT
+# LIBS is where Maven copied the dependencies of pom.xml. It is up when PORT takes connections.
+set -eu
+libs=$1 dir=$2 here=$(dirname "$0")
+sed -e "s|@DIR@|$dir|" -e "s/@PORT@/$3/g" -e "s/@SASL_PORT@/$4/g" -e "s/@CONTROLLER_PORT@/$5/g" \
+    "$here/server.properties" > "$dir/server.properties"
+log4j="-Dlog4j2.configurationFile=$here/log4j2.broker.properties"
+java "$log4j" -Xmx128m -XX:TieredStopAtLevel=1 -cp "$libs/*" kafka.tools.StorageTool format -t kfKBxSyxTeWqzSRYHl0Apw \
+    -c "$dir/server.properties" --add-scram 'SCRAM-SHA-256=[name=scrammer,password=scrammer-password]'
+exec java "$log4j" -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp "$libs/*" kafka.Kafka "$dir/server.properties"
