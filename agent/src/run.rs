@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     capture::ring::{Heard, hear},
     config::AgentArgs,
-    dissect::Settings,
+    dissect::{Settings, kafka::TopicNames},
     flow::{Dropped, Limits},
     kernel::{self, CgroupError, Clock, Kernel, LoadError, Ring},
     record::{Redactor, fields::set_node_name},
@@ -84,11 +84,12 @@ pub fn agent(args: &AgentArgs) -> Result<(), RunError> {
         cgroup: options.cgroup.display().to_string(),
         ..Status::new(node.clone())
     }));
+    let names = Arc::<TopicNames>::default();
     let shard = Shard::new(ShardOptions {
         settings: Settings {
             max_body: args.max_body.as_usize(),
             schemas: args.descriptor_set.clone().unwrap_or_default(),
-            ..Settings::default()
+            topic_names: names.clone(),
         },
         limits: Limits::default(),
         redactor,
@@ -99,7 +100,7 @@ pub fn agent(args: &AgentArgs) -> Result<(), RunError> {
     let stop = CancellationToken::new();
     let path = thread::Builder::new().name("shard-0".to_owned()).spawn({
         let (store, status, stop) = (store.clone(), status.clone(), stop.clone());
-        move || BytePath::new(kernel, ring, shard, store, status).run(&stop)
+        move || BytePath::new(kernel, ring, shard, names, store, status).run(&stop)
     })?;
     tracing::info!(%address, cgroup = %options.cgroup.display(), node, "capturing");
     web::announce(address, &args.token_file, &token);
@@ -138,6 +139,8 @@ struct BytePath {
     kernel: Kernel,
     ring: Ring,
     shard: Shard,
+    /// By which records name topics of Kafka.
+    names: Arc<TopicNames>,
     store: Arc<Store>,
     status: Arc<status::Shared>,
     clock: Clock,
@@ -150,11 +153,18 @@ struct BytePath {
 }
 
 impl BytePath {
-    fn new(kernel: Kernel, ring: Ring, shard: Shard, store: Arc<Store>, status: Arc<status::Shared>) -> Self {
+    fn new(
+        kernel: Kernel,
+        ring: Ring,
+        shard: Shard,
+        names: Arc<TopicNames>,
+        store: Arc<Store>,
+        status: Arc<status::Shared>,
+    ) -> Self {
         let clock = Clock::new();
         let from = Time::now();
         let counted = KernelCounters::default();
-        Self { kernel, ring, shard, store, status, clock, events: 0, malformed_events: 0, counted, from }
+        Self { kernel, ring, shard, names, store, status, clock, events: 0, malformed_events: 0, counted, from }
     }
 
     fn run(mut self, stop: &CancellationToken) {
@@ -198,7 +208,10 @@ impl BytePath {
 
     fn publish(&mut self) {
         self.kernel.flush_log();
-        let (records, counters) = self.shard.take();
+        let (mut records, counters) = self.shard.take();
+        for record in &mut records {
+            self.names.name_topics(&mut record.exchange);
+        }
         let to = Time::now();
         if !records.is_empty() || !counters.is_empty() {
             self.status.count(&counters);

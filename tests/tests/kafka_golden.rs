@@ -84,7 +84,12 @@ fn check(line: &Value) -> Result<(), String> {
     same_number(batches.len() as i64, expected.len() as i64, "record sets")?;
     let mut count = 0;
     for (ours, theirs) in batches.iter().zip(expected) {
-        let ours: Vec<&Value> = ours["batches"].as_array().into_iter().flatten().flat_map(|batch| batch["records"].as_array().unwrap()).collect();
+        let ours: Vec<&Value> = ours["batches"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .flat_map(|batch| batch["records"].as_array().unwrap())
+            .collect();
         let theirs: Vec<&Value> = theirs.as_array().into_iter().flatten().collect();
         same_number(ours.len() as i64, theirs.len() as i64, "records")?;
         for (ours, theirs) in ours.iter().zip(&theirs) {

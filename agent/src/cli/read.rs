@@ -7,6 +7,7 @@ use std::{
     os::fd::AsFd,
     process::ExitCode,
     sync::{
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
         mpsc::{SyncSender, sync_channel},
     },
@@ -18,7 +19,10 @@ use crate::{
     capture::pcap::Merge,
     config::ReadArgs,
     coverage::Coverage,
-    dissect::Settings,
+    dissect::{
+        Settings,
+        kafka::{self, TopicNames},
+    },
     flow::Limits,
     query::filter::Filter,
     read::{
@@ -71,7 +75,15 @@ pub fn run(arguments: ReadArgs) -> Result<ExitCode, Failure> {
     };
     let threads = arguments.threads.or_else(|| thread::available_parallelism().ok()).map_or(1, NonZero::get);
     let files = read::open(arguments.files);
-    let printing = Printing { filter, format, live: files.live(), limit: arguments.limit, now: Time::now() };
+    let printing = Printing {
+        filter,
+        format,
+        live: files.live(),
+        limit: arguments.limit,
+        now: Time::now(),
+        names: options.settings.topic_names.clone(),
+        unnamed: Mutex::default(),
+    };
     let totals = printing.print(files, &options, threads)?;
     Ok(close(&totals, format))
 }
@@ -100,7 +112,20 @@ struct Printing {
     limit: Option<u64>,
     /// What `now()` means in the filter.
     now: Time,
+    /// What Kafka's connections have told.
+    names: Arc<TopicNames>,
+    /// Calls that name topics by ids: which names they have is known at the end, whatever lane has read it.
+    unnamed: Mutex<Unnamed>,
 }
+
+#[derive(Default)]
+struct Unnamed {
+    records: Vec<Record>,
+    bytes: usize,
+}
+
+/// Bytes of calls that wait for the names of their topics. Beyond it they get those that are known by then.
+const UNNAMED: usize = 64 << 20;
 
 impl Printing {
     /// Reads on other threads; this one puts lines in order and prints them.
@@ -125,7 +150,8 @@ impl Printing {
                 read::run(files, options, threads, &stop, tell, sink)
             });
             // Ends when the last lane does, or when nobody reads what is printed.
-            let printed = receive.iter().try_for_each(|lines| order.add(lines)).and_then(|()| order.finish());
+            let printed = receive.iter().try_for_each(|lines| order.add(lines));
+            let printed = printed.and_then(|()| order.add(self.deferred())).and_then(|()| order.finish());
             stop.store(true, Ordering::Relaxed);
             drop(receive);
             (reading.join(), printed)
@@ -138,6 +164,42 @@ impl Printing {
             eprint_line(&format!("note: {late} calls are printed out of order: the time of their packets goes back"));
         }
         totals.map_err(|_| Failure::Failed("reading ended early".to_owned()))
+    }
+
+    /// Keeps a call until all names are known; gives it back when it need not or can't wait.
+    fn defer(&self, mut record: Record) -> Option<Record> {
+        if !kafka::has_unnamed(&mut record.exchange) {
+            return Some(record);
+        }
+        let mut unnamed = self.unnamed.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.live || unnamed.bytes > UNNAMED {
+            self.names.name_topics(&mut record.exchange);
+            return Some(record);
+        }
+        unnamed.bytes += record.memory();
+        unnamed.records.push(record);
+        None
+    }
+
+    /// The calls that were kept, once all lanes have ended.
+    fn deferred(&self) -> Lines {
+        let unnamed = std::mem::take(&mut *self.unnamed.lock().unwrap_or_else(PoisonError::into_inner));
+        let (mut text, mut lines) = (Vec::new(), Vec::new());
+        for mut record in unnamed.records {
+            self.names.name_topics(&mut record.exchange);
+            self.add(&record, &mut text, &mut lines);
+        }
+        Lines { lane: 0, text, lines, settled: Time(u64::MAX) }
+    }
+
+    /// Appends the line of a call that passes the filter.
+    fn add(&self, record: &Record, text: &mut Vec<u8>, lines: &mut Vec<(Key, u32, u32)>) {
+        if self.filter.as_ref().is_some_and(|filter| !filter.matches(record, self.now)) {
+            return;
+        }
+        let start = text.len() as u32;
+        self.line(record, text);
+        lines.push((Key::new(record.timestamp, record.id), start, text.len() as u32));
     }
 
     fn line(&self, record: &Record, out: &mut Vec<u8>) {
@@ -176,25 +238,27 @@ struct LanePrinter<'a> {
     text: Vec<u8>,
     lines: Vec<(Key, u32, u32)>,
     turns: usize,
+    /// When the first call began that waits for its names.
+    deferred: Time,
 }
 
 impl<'a> LanePrinter<'a> {
     fn new(printing: &'a Printing, lane: usize, buffers: &'a Buffers, send: SyncSender<Lines>) -> Self {
-        Self { printing, lane, buffers, send, text: Vec::new(), lines: Vec::new(), turns: 0 }
+        Self { printing, lane, buffers, send, text: Vec::new(), lines: Vec::new(), turns: 0, deferred: Time(u64::MAX) }
     }
 
     fn into_sink(mut self) -> impl FnMut(Turn<'_>) {
-        move |turn| self.turn(&turn)
+        move |turn| self.turn(turn)
     }
 
-    fn turn(&mut self, turn: &Turn<'_>) {
-        for record in &turn.records {
-            if self.printing.filter.as_ref().is_some_and(|filter| !filter.matches(record, self.printing.now)) {
+    fn turn(&mut self, mut turn: Turn<'_>) {
+        for record in std::mem::take(&mut turn.records) {
+            let began = record.timestamp;
+            let Some(record) = self.printing.defer(record) else {
+                self.deferred = self.deferred.min(began);
                 continue;
-            }
-            let start = self.text.len() as u32;
-            self.printing.line(record, &mut self.text);
-            self.lines.push((Key::new(record.timestamp, record.id), start, self.text.len() as u32));
+            };
+            self.printing.add(&record, &mut self.text, &mut self.lines);
             if self.text.len() >= HANDED_ON {
                 self.hand_on(Time::default());
                 self.turns = TURNS;
@@ -208,6 +272,7 @@ impl<'a> LanePrinter<'a> {
     }
 
     fn hand_on(&mut self, settled: Time) {
+        let settled = settled.min(self.deferred);
         let text = std::mem::replace(&mut self.text, self.buffers.take());
         let lines = std::mem::take(&mut self.lines);
         // Without a receiver nobody reads what is printed, and the reading ends.

@@ -33,9 +33,9 @@ use crate::{
     coverage::Reason,
     flow::{Ending, Protocol4},
 };
+pub use grpc::schema::{Error as SchemaError, Schemas};
 pub use kafka::{KafkaRequest, KafkaResponse};
 pub use pairing::Half;
-pub use grpc::schema::{Error as SchemaError, Schemas};
 pub use text::text;
 
 /// Every protocol, in the order in which the probes are asked.

@@ -59,7 +59,10 @@ impl Waiting {
 enum State {
     /// A size, and a header behind it.
     Front,
-    Body { handle: Handle, frame: Box<Frame> },
+    Body {
+        handle: Handle,
+        frame: Box<Frame>,
+    },
     Lost,
 }
 
@@ -290,7 +293,8 @@ impl Kafka {
         for finding in read.findings.into_iter().flatten().chain(cut) {
             out.finding(handle, finding);
         }
-        let unanswered = half == Half::Request && api.is_some_and(|(key, _)| key == PRODUCE) && read.facts.acks == Some(0);
+        let unanswered =
+            half == Half::Request && api.is_some_and(|(key, _)| key == PRODUCE) && read.facts.acks == Some(0);
         self.tokens |= half == Half::Response && api == Some((SASL_HANDSHAKE, 0)) && read.facts.error == Some(0);
         if half == Half::Request {
             self.software = read.facts.software.take().or(self.software.take());
@@ -373,7 +377,9 @@ impl Dissector for Kafka {
     fn find(&self, from: Direction, turn: bool, bytes: &[u8]) -> Scan {
         match from {
             Direction::ToServer => detect::scan(Some(from), bytes),
-            Direction::ToClient => detect::scan_answers(|id| self.waiting[self.asked(id)?].header.as_ref(), turn, bytes),
+            Direction::ToClient => {
+                detect::scan_answers(|id| self.waiting[self.asked(id)?].header.as_ref(), turn, bytes)
+            }
         }
     }
 

@@ -16,6 +16,9 @@ const CONVINCING: usize = 32;
 /// The same where nothing else says that a message begins there.
 const CONVINCING_ANYWHERE: usize = 64;
 
+/// How a client asks what the broker understands, in whatever version it has.
+const API_VERSIONS: i16 = 18;
+
 /// Versions beyond the table's that are still taken for the API: clients newer than the table.
 const NEWER: i16 = 8;
 
@@ -60,7 +63,9 @@ fn request(bytes: &[u8], convincing: usize) -> Look {
     let Some(api) = schema::table().api(header.key) else { return Look::No };
     let newest = api.requests.last().map_or(0, |layout| *layout.versions.end());
     let readable = |text: &str| !text.chars().any(char::is_control);
-    if header.version > newest + NEWER || !header.client_id.as_deref().is_none_or(readable) {
+    // ApiVersions is how a client finds out.
+    let newer = header.version > newest + NEWER && header.key != API_VERSIONS;
+    if newer || !header.client_id.as_deref().is_none_or(readable) {
         return Look::No;
     }
     let body = &rest[taken..];

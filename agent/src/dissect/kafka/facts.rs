@@ -69,8 +69,9 @@ impl Facts {
             + self.topics.iter().map(topic).sum::<usize>()
             + self.partitions.capacity() * size_of::<Partition>()
             + texts.into_iter().flatten().map(|text| text.len()).sum::<usize>()
-            + self.software.as_ref().map_or(0, |software| {
-                size_of::<Software>() + software.name.capacity() + software.version.capacity()
-            })
+            + self
+                .software
+                .as_ref()
+                .map_or(0, |software| size_of::<Software>() + software.name.capacity() + software.version.capacity())
     }
 }

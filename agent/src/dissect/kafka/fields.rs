@@ -142,10 +142,8 @@ pub const FIELDS: &[Field] = &[
         json: true,
         doc: "Name of the error code: NONE, NOT_LEADER_OR_FOLLOWER, …",
         get: |exchange| {
-            error(exchange).map_or_else(
-                |unknown| unknown,
-                |code| schema::table().error(code).map_or(Value::Unknown, borrowed),
-            )
+            error(exchange)
+                .map_or_else(|unknown| unknown, |code| schema::table().error(code).map_or(Value::Unknown, borrowed))
         },
     },
     Field {
@@ -192,7 +190,8 @@ pub const FIELDS: &[Field] = &[
         json: false,
         doc: "Bytes of request and answer together, as far as they were seen, without their length prefixes",
         get: |exchange| {
-            let sizes = [request(exchange).map(|request| request.size), response(exchange).map(|response| response.size)];
+            let sizes =
+                [request(exchange).map(|request| request.size), response(exchange).map(|response| response.size)];
             count(sizes.into_iter().flatten().map(u64::from).sum())
         },
     },
@@ -280,14 +279,16 @@ fn topics(exchange: &Exchange) -> Value<'_> {
     if names.is_empty() && !facts(exchange).all(|facts| facts.whole) {
         return Value::Unknown;
     }
-    Value::TextList(names)
+    if names.is_empty() { Value::Absent } else { Value::TextList(names) }
 }
 
 fn partitions(exchange: &Exchange) -> Value<'_> {
     let mut names: Vec<Cow<'_, str>> = Vec::new();
     for facts in facts(exchange) {
         for partition in &facts.partitions {
-            let Some(Topic::Name(topic)) = facts.topics.get(usize::from(partition.topic)) else { return Value::Unknown };
+            let Some(Topic::Name(topic)) = facts.topics.get(usize::from(partition.topic)) else {
+                return Value::Unknown;
+            };
             let name = format!("{topic}-{}", partition.number);
             if !names.contains(&Cow::Borrowed(name.as_str())) {
                 names.push(Cow::Owned(name));
@@ -316,9 +317,10 @@ fn lag(exchange: &Exchange) -> Option<i64> {
     let (asked, answered) = (&request(exchange)?.facts, &response(exchange)?.facts);
     let topic = |facts: &Facts, at: u16| facts.topics.get(usize::from(at)).cloned();
     let lags = answered.partitions.iter().filter_map(|end| {
-        let begin = asked.partitions.iter().find(|begin| {
-            begin.number == end.number && topic(asked, begin.topic) == topic(answered, end.topic)
-        })?;
+        let begin = asked
+            .partitions
+            .iter()
+            .find(|begin| begin.number == end.number && topic(asked, begin.topic) == topic(answered, end.topic))?;
         // An error gives -1.
         let (begin, end) = (begin.offset?, end.offset?);
         (begin >= 0 && end >= begin).then(|| end - begin)
@@ -355,8 +357,7 @@ fn summary(request: &KafkaRequest) -> String {
     if let Some(acks) = facts.acks {
         let _ = write!(line, " acks={acks}");
     }
-    for (name, value) in
-        [("group", &facts.group), ("member", &facts.member), ("transactional_id", &facts.transaction)]
+    for (name, value) in [("group", &facts.group), ("member", &facts.member), ("transactional_id", &facts.transaction)]
     {
         if let Some(value) = value {
             let _ = write!(line, " {name}={value}");

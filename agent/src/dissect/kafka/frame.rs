@@ -10,10 +10,7 @@ use super::{
     walk::{Bad, Progress, Walk},
 };
 use crate::{
-    dissect::{
-        Carried, Head, Message, Messages, StreamMessage,
-        pairing::Half,
-    },
+    dissect::{Carried, Head, Message, Messages, StreamMessage, pairing::Half},
     time::Time,
 };
 
@@ -53,14 +50,7 @@ pub struct Read {
 
 impl Frame {
     /// Of `size` bytes, `header` of which are read. `limit`: for the text of its tree.
-    pub fn new(
-        half: Half,
-        shape: Shape,
-        size: u32,
-        header: usize,
-        limit: usize,
-        names: &Arc<TopicNames>,
-    ) -> Self {
+    pub fn new(half: Half, shape: Shape, size: u32, header: usize, limit: usize, names: &Arc<TopicNames>) -> Self {
         let left = u64::from(size) - header as u64;
         let walk = match shape {
             Shape::Known(_, _, layout) => Some(Walk::new(&layout.body, left)),

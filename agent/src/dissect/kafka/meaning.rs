@@ -71,7 +71,9 @@ impl Meaning {
     /// Of what stands in a list of this name.
     pub fn of_element(list: &str, kind: &Kind) -> Self {
         match (list, kind) {
-            (_, Kind::Text) if list == "topics" || list.ends_with("_topics") || list.ends_with("topic_names") => Self::Topic,
+            (_, Kind::Text) if list == "topics" || list.ends_with("_topics") || list.ends_with("topic_names") => {
+                Self::Topic
+            }
             ("topic_ids", Kind::Uuid) => Self::TopicId,
             ("partitions" | "partition_indexes" | "partition_ids", Kind::I32) => Self::Partition,
             ("groups" | "group_ids" | "groups_names", Kind::Text) => Self::Group,

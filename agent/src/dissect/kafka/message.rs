@@ -65,7 +65,9 @@ pub fn request_header(bytes: &[u8], size: u32) -> Front {
     let shape = api.request_header(version);
     let mut client_id = None;
     if shape > 0 {
-        let Some(length) = rest.split_off(..2) else { return if size < 10 { Front::No("header") } else { Front::More } };
+        let Some(length) = rest.split_off(..2) else {
+            return if size < 10 { Front::No("header") } else { Front::More };
+        };
         let length = i16::from_be_bytes([length[0], length[1]]);
         if let Ok(length) = usize::try_from(length) {
             if 10 + length > size as usize {

@@ -26,7 +26,7 @@ mod tests;
 pub use facts::Facts;
 pub use frame::{Read, read};
 pub use message::{KafkaRequest, KafkaResponse};
-pub use topics::TopicNames;
+pub use topics::{TopicNames, has_unnamed};
 
 use super::Protocol;
 use crate::flow::Protocol4;

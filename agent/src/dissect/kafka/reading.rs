@@ -77,13 +77,6 @@ impl Reading {
                 Some(_) => {}
             }
         }
-        for topic in &mut self.facts.topics {
-            if let Topic::Id(id) = topic
-                && let Some(name) = self.names.name(*id)
-            {
-                *topic = Topic::Name(name);
-            }
-        }
     }
 
     fn topic(&mut self, topic: Topic) {
@@ -210,16 +203,8 @@ impl Sink for Reading {
         if field.meaning == Meaning::TopicId && value != [0; 16] {
             self.identified = Some(value);
             self.join();
-            match self.names.name(value) {
-                Some(name) if self.named.is_none() => {
-                    if !field.name.is_empty() {
-                        self.tree.text("topic", &name);
-                    }
-                    self.topic(Topic::Name(name));
-                }
-                Some(_) => {}
-                None if self.named.is_none() => self.topic(Topic::Id(value)),
-                None => {}
+            if self.named.is_none() {
+                self.topic(Topic::Id(value));
             }
         }
     }

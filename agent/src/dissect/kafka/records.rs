@@ -39,7 +39,14 @@ struct Head {
 #[derive(Debug)]
 enum State {
     Head(Vec<u8>),
-    Payload { head: Head, size: u64, left: u64, kept: Vec<u8>, keep: usize, partial: bool },
+    Payload {
+        head: Head,
+        size: u64,
+        left: u64,
+        kept: Vec<u8>,
+        keep: usize,
+        partial: bool,
+    },
     /// Nothing more can be read.
     Broken,
 }
@@ -337,7 +344,10 @@ impl Head {
         *rest = after;
         tree.object("");
         tree.int("offset", self.base_offset.wrapping_add(offset));
-        tree.int("timestamp", if self.appended() { self.max_timestamp } else { self.timestamp.wrapping_add(timestamp) });
+        tree.int(
+            "timestamp",
+            if self.appended() { self.max_timestamp } else { self.timestamp.wrapping_add(timestamp) },
+        );
         match key {
             Some([_, _, 0, kind @ (0 | 1)]) if self.control() => {
                 tree.text("control", if *kind == 1 { "COMMIT" } else { "ABORT" });
@@ -392,7 +402,9 @@ impl Head {
             if Codec::of(head.attributes).map_err(Bad)?.is_some() {
                 return Err(Bad("record"));
             }
-            let Some((payload, after)) = after.split_at_checked(usize::try_from(size).unwrap_or(usize::MAX)) else { break };
+            let Some((payload, after)) = after.split_at_checked(usize::try_from(size).unwrap_or(usize::MAX)) else {
+                break;
+            };
             messages.push((head, payload));
             rest = after;
         }

@@ -271,7 +271,10 @@ mod tests {
     #[test]
     fn names_are_those_of_kafkas_logs() {
         let name = |key| table().api(key).map(|api| api.name.as_str());
-        assert_eq!([name(0), name(18), name(23)], [Some("PRODUCE"), Some("API_VERSIONS"), Some("OFFSET_FOR_LEADER_EPOCH")]);
+        assert_eq!(
+            [name(0), name(18), name(23)],
+            [Some("PRODUCE"), Some("API_VERSIONS"), Some("OFFSET_FOR_LEADER_EPOCH")]
+        );
         assert_eq!(name(-1), None);
         assert_eq!([table().error(3), table().error(9999)], [Some("UNKNOWN_TOPIC_OR_PARTITION"), None]);
     }

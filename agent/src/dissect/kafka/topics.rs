@@ -1,10 +1,14 @@
 //! Names of topics by their ids. Newer clients name topics by id, in Fetch since version 13 and Produce since 13; what the
-//! names are is said in answers about metadata, mostly on another connection.
+//! names are is said in answers about metadata, mostly on another connection: so names are put in behind dissection,
+//! when it is known what all connections have told.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
     sync::{Mutex, PoisonError},
 };
+
+use super::facts::{Facts, Topic};
+use crate::dissect::{Exchange, Head, Message};
 
 /// Topics of a few large clusters, at some 150 bytes each.
 const LIMIT: usize = 16_384;
@@ -36,8 +40,37 @@ impl TopicNames {
         }
     }
 
-    pub fn name(&self, id: [u8; 16]) -> Option<Box<str>> {
+    /// Names the topics that an exchange calls by their ids, as far as they are known.
+    pub fn name_topics(&self, exchange: &mut Exchange) {
+        let messages = [&mut exchange.request, &mut exchange.response];
+        for facts in messages.into_iter().flatten().filter_map(facts) {
+            for topic in &mut facts.topics {
+                if let Topic::Id(id) = topic
+                    && let Some(name) = self.name(*id)
+                {
+                    *topic = Topic::Name(name);
+                }
+            }
+        }
+    }
+
+    fn name(&self, id: [u8; 16]) -> Option<Box<str>> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner).get(&id)?.clone()
+    }
+}
+
+/// An exchange calls a topic by its id.
+pub fn has_unnamed(exchange: &mut Exchange) -> bool {
+    let messages = [&mut exchange.request, &mut exchange.response];
+    let mut facts = messages.into_iter().flatten().filter_map(facts);
+    facts.any(|facts| facts.topics.iter().any(|topic| matches!(topic, Topic::Id(_))))
+}
+
+fn facts(message: &mut Message) -> Option<&mut Facts> {
+    match &mut message.head {
+        Head::KafkaRequest(request) => Some(&mut request.facts),
+        Head::KafkaResponse(response) => Some(&mut response.facts),
+        Head::HttpRequest(_) | Head::HttpResponse(_) => None,
     }
 }
 

@@ -156,7 +156,9 @@ fn readable(bytes: &[u8], whole: bool) -> Option<&str> {
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
         // A character that was cut in two.
-        Err(error) if !whole && error.error_len().is_none() => std::str::from_utf8(&bytes[..error.valid_up_to()]).ok()?,
+        Err(error) if !whole && error.error_len().is_none() => {
+            std::str::from_utf8(&bytes[..error.valid_up_to()]).ok()?
+        }
         Err(_) => return None,
     };
     (!text.chars().any(|c| c.is_control() && !c.is_whitespace())).then_some(text)

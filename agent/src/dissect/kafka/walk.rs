@@ -56,23 +56,49 @@ pub struct Bad(pub &'static str);
 
 #[derive(Debug)]
 enum Level {
-    Struct { of: &'static Struct, next: usize },
+    Struct {
+        of: &'static Struct,
+        next: usize,
+    },
     /// Tagged fields: how many are still to come, once that is known.
-    Tags { of: &'static Struct, left: Option<u32> },
+    Tags {
+        of: &'static Struct,
+        left: Option<u32>,
+    },
     /// The size of a tagged field.
-    Tag { of: &'static Struct, tag: u32 },
+    Tag {
+        of: &'static Struct,
+        tag: u32,
+    },
     /// A tagged field, which ends when so many bytes of the body are left.
-    Tagged { field: &'static Field, end: u64, begun: bool },
-    Array { element: &'static Field, left: u32 },
+    Tagged {
+        field: &'static Field,
+        end: u64,
+        begun: bool,
+    },
+    Array {
+        element: &'static Field,
+        left: u32,
+    },
 }
 
 /// A long value.
 #[derive(Debug)]
 enum Long {
-    Text { field: &'static Field, left: u64, kept: Vec<u8>, extent: Extent },
-    Records { batches: Batches, left: u64 },
+    Text {
+        field: &'static Field,
+        left: u64,
+        kept: Vec<u8>,
+        extent: Extent,
+    },
+    Records {
+        batches: Batches,
+        left: u64,
+    },
     /// A tagged field that nobody knows.
-    Unknown { left: u64 },
+    Unknown {
+        left: u64,
+    },
 }
 
 /// See the module.
