@@ -2,7 +2,7 @@ use hmac::{Hmac, KeyInit, Mac};
 
 use super::*;
 use crate::{
-    dissect::{Body, Headers},
+    dissect::{Body, Carried, Headers, Messages, StreamMessage},
     record::sample::{self, MAX_BODY, redactor},
 };
 
@@ -362,6 +362,22 @@ fn a_redacted_body_keeps_to_the_limit() {
         assert_eq!(kept.matches("[redacted ").count(), kept.matches(']').count(), "{limit}");
         assert_eq!(kept.matches(']').count(), count as usize, "{limit}");
     }
+}
+
+#[test]
+fn a_redacted_message_stays_json() {
+    let json = format!("{{{}}}", (0..100).map(|n| format!("\"token{n}\":{n}1")).collect::<Vec<_>>().join(","));
+    let carried = Carried::Fields { json: json.into_bytes(), type_name: None, learned: false, cut: false };
+    let list = vec![StreamMessage { size: 9, carried, encoding: None }];
+    let messages = Messages { list, ..Messages::default() };
+    let mut body = Body { messages: Some(Box::new(messages)), ..Body::default() };
+    // Marks are longer than what they stand for, so that the object outgrows the limit.
+    assert_eq!(super::body::redact(&Redactor::new(b"test key", 1 << 10), &Headers::default(), &mut body), 100);
+    let Some(Carried::Fields { json, .. }) = body.messages.as_ref().map(|messages| &messages.list[0].carried) else {
+        panic!("{body:?}")
+    };
+    let fields: serde_json::Value = serde_json::from_slice(json).expect("an object");
+    assert_eq!(fields.as_object().map(serde_json::Map::len), Some(100));
 }
 
 #[test]
