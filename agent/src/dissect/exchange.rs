@@ -150,10 +150,10 @@ pub struct Body {
 pub struct Messages {
     /// The first ones.
     pub list: Vec<StreamMessage>,
-    /// All that were seen to begin.
-    pub count: u64,
+    /// All of them, so far. `None`: there may be others that were not seen, or could not be told apart.
+    pub count: Option<u64>,
     /// Their sizes together.
-    pub bytes: u64,
+    pub bytes: Option<u64>,
 }
 
 /// One of them.

@@ -220,7 +220,8 @@ fn hexadecimal(bytes: &[u8]) -> String {
 
 fn count(message: Option<&Message>) -> Value<'_> {
     let messages = message.and_then(|message| message.body.messages.as_ref());
-    messages.map_or(Value::Unknown, |messages| Value::Int(i64::try_from(messages.count).unwrap_or(i64::MAX)))
+    let count = messages.and_then(|messages| messages.count);
+    count.map_or(Value::Unknown, |count| Value::Int(i64::try_from(count).unwrap_or(i64::MAX)))
 }
 
 /// Timers end a little before or after what the header said when it was sent.

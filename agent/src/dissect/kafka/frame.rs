@@ -165,7 +165,7 @@ impl Read {
         message.body.size = Some(u64::from(size));
         message.body.end_lost = ended.is_none();
         let list = vec![StreamMessage { size, carried: self.carried, encoding: None }];
-        message.body.messages = Some(Box::new(Messages { list, count: 1, bytes: u64::from(size) }));
+        message.body.messages = Some(Box::new(Messages { list, count: Some(1), bytes: Some(u64::from(size)) }));
         match &mut message.head {
             Head::KafkaRequest(request) => request.facts = self.facts,
             Head::KafkaResponse(response) => response.facts = self.facts,
