@@ -21,20 +21,20 @@ pub struct Exchange {
     pub stream_id: Option<u64>,
     pub request: Option<Message>,
     pub response: Option<Message>,
-    /// Its stream was ended before its time.
+    /// Its stream was ended before its time, or not taken.
     pub reset: Option<Reset>,
     pub incomplete: Incomplete,
     /// Short names of what is worth a look: `upgraded`, `bad_chunk`, `pipelined`, …
     pub findings: Vec<&'static str>,
 }
 
-/// A stream's end by one side (HTTP/2's RST_STREAM).
+/// A stream's end by one side (HTTP/2's RST_STREAM, or GOAWAY).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reset {
     /// What that side sends goes this way.
     pub by: super::Direction,
-    /// Of the error code.
-    pub name: &'static str,
+    /// `None`: it was not seen.
+    pub code: Option<u32>,
 }
 
 /// Bytes of this exchange that are missing.

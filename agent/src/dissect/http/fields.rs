@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use crate::dissect::{
-    Body, Direction, Exchange, Field, Head, Headers, HttpRequest, HttpResponse, Kind, Message, Site, Value, text,
+    Body, Direction, Exchange, Field, Head, Headers, HttpRequest, HttpResponse, Kind, Message, Site, Value,
+    http2::error, text,
 };
 
 pub const FIELDS: &[Field] = &[
@@ -16,8 +17,13 @@ pub const FIELDS: &[Field] = &[
         name: "stream_error",
         kind: Kind::Text,
         json: true,
-        doc: "Error code of the reset that ended the HTTP/2 stream before its time: CANCEL, REFUSED_STREAM, …",
-        get: |exchange| exchange.reset.map_or(Value::Absent, |reset| Value::Text(Cow::Borrowed(reset.name))),
+        doc: "Error code of the RST_STREAM that ended the HTTP/2 stream before its time, or of the GOAWAY that left it \
+              out: CANCEL, REFUSED_STREAM, …, 0x1f for one without a name",
+        get: |exchange| match exchange.reset.map(|reset| reset.code) {
+            None => Value::Absent,
+            Some(None) => Value::Unknown,
+            Some(Some(code)) => Value::Text(error::name(code)),
+        },
     },
     Field {
         name: "stream_reset_by",

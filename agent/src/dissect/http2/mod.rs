@@ -6,7 +6,7 @@
 
 mod block;
 mod body;
-mod error;
+pub(super) mod error;
 mod frame;
 mod scan;
 mod settings;

@@ -9,7 +9,6 @@ use std::{
 use super::{
     block::{Fields, Role},
     body::{Reading, State, until},
-    error,
 };
 use crate::{
     dissect::{
@@ -271,7 +270,7 @@ impl Streams {
         if !(answered && code == Some(0))
             && let Some(exchange) = out.exchange(stream.handle)
         {
-            exchange.reset = Some(Reset { by: from, name: code.map_or("UNKNOWN", error::name) });
+            exchange.reset = Some(Reset { by: from, code });
             out.finding(
                 stream.handle,
                 match from {
