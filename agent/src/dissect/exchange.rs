@@ -119,6 +119,8 @@ impl HttpRequest {
 pub struct Site {
     pub scheme: Option<Vec<u8>>,
     pub authority: Option<Vec<u8>>,
+    /// What an extended CONNECT asks for (RFC 8441).
+    pub protocol: Option<Vec<u8>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
