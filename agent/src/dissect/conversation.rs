@@ -42,6 +42,14 @@ pub enum Reads {
     Undecoded(Reason),
 }
 
+/// How much a conversation gives back when too much is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Relief {
+    /// Messages, if that can be done without losing the thread; else all.
+    Messages,
+    All,
+}
+
 struct Reader {
     protocol: &'static Protocol,
     dissector: Box<dyn Dissector>,
@@ -104,9 +112,17 @@ impl Conversation {
             }
             Piece::End { how, time: _ } => self.end(from, how, counters),
         }
+        self.hand_on(counters, done);
+    }
+
+    /// What the dissector has reported.
+    fn hand_on(&mut self, counters: &mut Counters, done: &mut Vec<Exchange>) {
         let Some(reader) = &mut self.reader else {
             return;
         };
+        for (name, times) in reader.output.limits.drain(..) {
+            counters.limit(name, times);
+        }
         if done.is_empty() {
             std::mem::swap(done, &mut reader.output.done);
         } else {
@@ -143,8 +159,13 @@ impl Conversation {
         self.lanes.iter().map(|lane| lane.held().len()).sum::<usize>() + messages
     }
 
-    /// Gives back all that is held: messages being gathered are closed as they are, and reading goes on at later turns.
-    pub fn relieve(&mut self, counters: &mut Counters, done: &mut Vec<Exchange>) {
+    /// Gives back what is held: messages being gathered are closed as they are. A dissector that can goes on reading, unless
+    /// this is `Relief::All`; else reading goes on at later turns.
+    pub fn relieve(&mut self, relief: Relief, counters: &mut Counters, done: &mut Vec<Exchange>) {
+        let reads_on = self.reader.as_mut().is_some_and(|reader| reader.dissector.relieve(&mut reader.output));
+        if reads_on && relief == Relief::Messages {
+            return self.hand_on(counters, done);
+        }
         for direction in Direction::BOTH {
             if self.lanes[direction as usize].sync == Sync::InStep {
                 self.forget(direction, Reason::InputLimit, None, counters);
@@ -155,9 +176,7 @@ impl Conversation {
                 self.lose(direction, None, counters);
             }
         }
-        if let Some(reader) = &mut self.reader {
-            done.append(&mut reader.output.done);
-        }
+        self.hand_on(counters, done);
     }
 
     /// Start of the oldest exchange that is still open, or that may begin with bytes that are held.

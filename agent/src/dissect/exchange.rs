@@ -79,10 +79,10 @@ pub struct Message {
 }
 
 impl Message {
-    /// Bytes on the heap, but for those of the head.
+    /// Bytes on the heap.
     pub fn heap(&self) -> usize {
         let messages = self.body.messages.as_ref().map_or(0, |messages| messages.heap());
-        self.body.kept.capacity() + self.headers.heap() + self.trailers.heap() + messages
+        self.head.heap() + self.body.kept.capacity() + self.headers.heap() + self.trailers.heap() + messages
     }
 }
 
@@ -93,6 +93,16 @@ pub enum Head {
     HttpResponse(HttpResponse),
     KafkaRequest(Box<KafkaRequest>),
     KafkaResponse(Box<KafkaResponse>),
+}
+
+impl Head {
+    /// Bytes on the heap.
+    pub fn heap(&self) -> usize {
+        match self {
+            Self::HttpRequest(request) => request.heap(),
+            Self::HttpResponse(_) => 0,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,6 +121,20 @@ impl HttpRequest {
     /// One whose request line was seen.
     pub fn new(method: impl Into<Cow<'static, str>>, target: Vec<u8>, version: &'static str) -> Self {
         Self { method: Some(method.into()), target: Some(target), site: None, version }
+    }
+
+    fn heap(&self) -> usize {
+        let Self { method, target, site, version: _ } = self;
+        let method = match method {
+            None | Some(Cow::Borrowed(_)) => 0,
+            Some(Cow::Owned(method)) => method.capacity(),
+        };
+        let text = |text: &Option<Vec<u8>>| text.as_ref().map_or(0, Vec::capacity);
+        let site = site.as_ref().map_or(0, |site| {
+            let Site { scheme, authority, protocol } = &**site;
+            size_of::<Site>() + text(scheme) + text(authority) + text(protocol)
+        });
+        method + text(target) + site
     }
 }
 

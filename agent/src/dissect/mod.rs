@@ -22,7 +22,7 @@ mod tls;
 #[cfg(test)]
 mod tests;
 
-pub use conversation::{Conversation, Reads};
+pub use conversation::{Conversation, Reads, Relief};
 pub use exchange::{
     Body, Carried, Exchange, Head, Headers, HttpRequest, HttpResponse, Incomplete, Message, Messages, Reset, Site,
     StreamMessage,
@@ -180,6 +180,11 @@ pub trait Dissector: Send {
     /// Bytes on the heap, besides those of exchanges.
     fn held(&self) -> usize {
         0
+    }
+
+    /// Too much is held: closes what holds most, and reads on. `false`: it can't, and nothing is done.
+    fn relieve(&mut self, _out: &mut output::Output) -> bool {
+        false
     }
 
     /// Nothing more comes in this direction.

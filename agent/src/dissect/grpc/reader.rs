@@ -265,10 +265,12 @@ impl Messages {
         self.list.capacity() * size_of::<StreamMessage>() + carried
     }
 
-    /// Those that a limit cut.
-    pub fn too_large(&self) -> usize {
-        let is = |message: &&StreamMessage| matches!(message.carried, Carried::Raw { why: TOO_LARGE, .. });
-        self.list.iter().filter(is).count()
+    /// The limits that were hit, and how often: on the size of one, and on how many are told apart.
+    pub fn limits(&self) -> [(&'static str, u64); 2] {
+        let too_large = |message: &&StreamMessage| matches!(message.carried, Carried::Raw { why: TOO_LARGE, .. });
+        let too_large = self.list.iter().filter(too_large).count();
+        let more = self.count.is_some_and(|count| count > self.list.len() as u64);
+        [("message_size_limit", too_large as u64), ("message_list_limit", u64::from(more))]
     }
 }
 

@@ -312,6 +312,10 @@ impl Http1 {
             if let Some(lost) = grpc::of_body(message, types, self.settings.max_body) {
                 (carries_messages, finding) = (true, finding.or(lost));
             }
+            let limits = message.body.messages.as_ref().map(|messages| messages.limits());
+            for (name, times) in limits.into_iter().flatten() {
+                out.limit(name, times);
+            }
             if let Some(finding) = finding {
                 out.finding(handle, finding);
             }

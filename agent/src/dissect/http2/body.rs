@@ -132,6 +132,10 @@ impl Reading {
                 }
                 None => settle(message, size, self.coding, max_body),
             };
+            let limits = message.body.messages.as_ref().map(|messages| messages.limits());
+            for (name, times) in limits.into_iter().flatten() {
+                out.limit(name, times);
+            }
             if let Some(finding) = finding {
                 out.finding(handle, finding);
             }

@@ -2,6 +2,7 @@
 //! without a size.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, VecDeque},
     sync::Arc,
 };
@@ -13,9 +14,9 @@ use super::{
 use crate::{
     dissect::{
         Direction, Head, Headers, Message, Missing, Reset, Schemas, Settings,
-        grpc::{self, GRPC, Types},
+        grpc::{self, End, GRPC, Types},
         output::Output,
-        pairing::{Half, Handle},
+        pairing::{HELD, Half, Handle},
     },
     time::Time,
 };
@@ -27,14 +28,40 @@ const STREAMS: usize = 2048;
 /// Streams closed last, by number: frames that were under way when they were closed belong to nothing.
 const CLOSED: usize = 256;
 
-/// Nanoseconds without a frame after which a stream whose end may have been lost is given up.
-const DOUBT: u64 = 10_000_000_000;
+/// Nanoseconds without a frame after which a stream is given up whose end may have been among bytes that passed unseen.
+/// Long polls wait for half a minute. It is looked for when another stream begins, at most once in `SWEEP`.
+const DOUBT: u64 = 30_000_000_000;
+const SWEEP: u64 = 1_000_000_000;
+
+/// What the streams of a connection may still hold when too much is held in all: those of ordinary calls.
+const RELIEVED: usize = 16 << 10;
 
 #[derive(Debug)]
 struct Stream {
     handle: Handle,
     halves: [Reading; 2],
+    /// Of its last frame.
     last: Time,
+}
+
+impl Stream {
+    /// Its end may have passed unseen.
+    fn doubtful(&self) -> bool {
+        self.halves.iter().any(|reading| reading.doubtful && reading.state != State::Closed)
+    }
+
+    /// Bytes on the heap, besides those of its exchange.
+    fn heap(&self) -> usize {
+        self.halves.iter().map(Reading::heap).sum()
+    }
+}
+
+/// GOAWAY (section 6.8).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Goaway {
+    /// What its receiver began after this one was not and will not be processed.
+    pub(super) last: u32,
+    pub(super) code: u32,
 }
 
 /// A header block that came.
@@ -61,6 +88,13 @@ pub(super) struct Streams {
     learned: Option<Box<Schemas>>,
     /// Requests since the connection began were all seen, up to this stream.
     newest: Option<u32>,
+    /// By the side that sent it: the last one.
+    goaway: [Option<Goaway>; 2],
+    /// Some stream may be doubtful.
+    doubts: bool,
+    swept: Time,
+    /// Bytes that came to be held since all that is held was last looked at.
+    fed: usize,
 }
 
 impl Streams {
@@ -73,6 +107,10 @@ impl Streams {
             schemas: settings.schemas.clone(),
             learned: None,
             newest: whole.then_some(0),
+            goaway: [None; 2],
+            doubts: false,
+            swept: Time::default(),
+            fed: 0,
         }
     }
 
@@ -80,11 +118,12 @@ impl Streams {
         Settings { max_body: self.max_body, schemas: self.schemas.clone(), ..Settings::default() }
     }
 
-    /// The request that was upgraded from HTTP/1 is stream 1 (RFC 7540 section 3.2), and was read already.
-    pub(super) fn upgraded(&mut self, handle: Handle) {
+    /// The request that was upgraded from HTTP/1 is stream 1 (RFC 7540 section 3.2), and was read already. `last`: when its
+    /// last byte came.
+    pub(super) fn upgraded(&mut self, handle: Handle, last: Time) {
         let mut halves = [Reading::default(), Reading::default()];
         halves[Half::Request as usize].state = State::Closed;
-        self.open.insert(1, Stream { handle, halves, last: Time::default() });
+        self.open.insert(1, Stream { handle, halves, last });
         self.newest = Some(1);
     }
 
@@ -125,6 +164,12 @@ impl Streams {
             State::Unseen if half == Half::Request && self.newest.is_none() && block.fields.role() != Role::Request => {
             }
             State::Unseen => begin(reading, handle, half, block, known, types, self.max_body, out),
+            // Section 8.1: an answer has one header section that is not interim.
+            State::Open
+                if half == Half::Response && block.fields.role() == Role::Response && status_known(out, handle) =>
+            {
+                out.finding(handle, "second_answer");
+            }
             // An interim answer whose status was not known came before.
             State::Open if half == Half::Response && block.fields.role() == Role::Response => {
                 begin(reading, handle, half, block, known, types, self.max_body, out);
@@ -139,6 +184,10 @@ impl Streams {
                 }
             }
             State::Open => {
+                // Section 8.1: trailers have no pseudo-headers.
+                if matches!(block.fields.role(), Role::Request | Role::Response) {
+                    out.finding(handle, "bad_pseudo_header");
+                }
                 if let Some(message) = out.message(handle, half) {
                     message.trailers = block.fields.trailers();
                     message.ended = ended;
@@ -148,9 +197,14 @@ impl Streams {
                 }
             }
         }
+        self.fed += out.held(handle);
         if end_stream {
             self.end(id, from, out);
         }
+        if !known && let Some(reset) = self.left_out(id).filter(|reset| reset.by != from) {
+            self.cut(id, End::Reset, "goaway", Some(reset), out);
+        }
+        self.look(out);
     }
 
     /// Whether a stream of which nothing is known begins with this block.
@@ -180,22 +234,36 @@ impl Streams {
         let request = &mut halves[Half::Request as usize];
         begin(request, handle, Half::Request, block, false, |_| Types::default(), self.max_body, out);
         out.finding(handle, "pushed");
+        self.fed += out.held(handle);
         self.open.insert(promised, Stream { handle, halves, last: started });
         self.end(promised, from, out);
+        self.look(out);
+    }
+
+    /// A frame of this stream came.
+    pub(super) fn seen(&mut self, id: u32, time: Time) {
+        if let Some(stream) = self.open.get_mut(&id) {
+            stream.last = stream.last.max(time);
+        }
     }
 
     /// Part of a body.
     pub(super) fn data(&mut self, from: Direction, id: u32, bytes: &[u8], time: Time, out: &mut Output) {
-        self.body(from, id, out, |reading, message| reading.take(message, bytes, time));
+        let mut held = 0;
+        self.body(from, id, out, |reading, message| held = reading.take(message, bytes, time));
         let Some(stream) = self.open.get_mut(&id) else { return };
         stream.last = time;
         let descriptors = stream.halves[half(from) as usize].take_descriptors();
         if !descriptors.is_empty() {
             let schemas = self.learned.get_or_insert_with(|| Box::new(self.schemas.fork()));
+            let before = schemas.refused();
             for descriptor in descriptors {
                 schemas.learn(&descriptor);
             }
+            out.limit("descriptors_refused", schemas.refused() - before);
         }
+        self.fed += held;
+        self.look(out);
     }
 
     /// Part of a body that is not looked at, or is missing.
@@ -206,6 +274,9 @@ impl Streams {
     /// The last byte of a body so far passed then, if that is known.
     pub(super) fn until(&mut self, from: Direction, id: u32, time: Option<Time>, out: &mut Output) {
         self.body(from, id, out, |_, message| until(message, time));
+        if let Some(time) = time {
+            self.seen(id, time);
+        }
     }
 
     /// Bytes of a body are missing.
@@ -233,27 +304,54 @@ impl Streams {
 
     /// Bytes on the heap, besides those of exchanges.
     pub(super) fn heap(&self) -> usize {
-        let halves = self.open.values().flat_map(|stream| &stream.halves).map(Reading::heap).sum::<usize>();
-        halves
+        let streams = self.open.values().map(Stream::heap).sum::<usize>();
+        streams
             + self.open.len() * size_of::<(u32, Stream)>()
             + self.learned.as_ref().map_or(0, |schemas| schemas.heap())
     }
 
-    /// Forgets what can be learned again.
-    pub(super) fn relieve(&mut self) {
+    /// Too much is held on all connections: forgets what can be learned again, and closes what holds most.
+    pub(super) fn relieve(&mut self, out: &mut Output) {
         self.learned = None;
+        self.shrink(RELIEVED, RELIEVED, out);
+    }
+
+    /// Keeps what is held on this connection within its limit. Not each time, for that is a look at all streams.
+    fn look(&mut self, out: &mut Output) {
+        if self.fed >= HELD / 4 {
+            self.fed = 0;
+            self.shrink(HELD, HELD / 2, out);
+        }
+    }
+
+    /// If all streams together hold more than `most`: closes those that hold most, until the others hold at most `left`.
+    fn shrink(&mut self, most: usize, left: usize, out: &mut Output) {
+        let size = |stream: &Stream| out.held(stream.handle) + stream.heap();
+        let mut sizes: Vec<(usize, u32)> = self.open.iter().map(|(id, stream)| (size(stream), *id)).collect();
+        let mut held: usize = sizes.iter().map(|(bytes, _)| bytes).sum();
+        if held <= most {
+            return;
+        }
+        sizes.sort_unstable_by_key(|(bytes, _)| Reverse(*bytes));
+        for (bytes, id) in sizes {
+            if held <= left {
+                return;
+            }
+            held -= bytes;
+            self.cut(id, End::Cut, "memory_limit", None, out);
+        }
     }
 
     /// END_STREAM: this side has sent all.
     pub(super) fn end(&mut self, id: u32, from: Direction, out: &mut Output) {
         let Some(stream) = self.open.get_mut(&id) else { return };
         let half = half(from);
-        stream.halves[half as usize].close(stream.handle, half, true, self.max_body, out);
+        stream.halves[half as usize].close(stream.handle, half, End::Whole, self.max_body, out);
         let [request, response] = &stream.halves;
         // The end of a request that was not seen may have passed, or may never be seen.
         let asked = request.state == State::Closed || request.state == State::Unseen || request.doubtful;
         if response.state == State::Closed && asked {
-            self.close(id, None, out);
+            self.close(id, End::Reset, None, out);
         }
     }
 
@@ -283,17 +381,24 @@ impl Streams {
                 out.finding(stream.handle, finding);
             }
         }
-        self.close(id, None, out);
+        self.close(id, End::Reset, None, out);
     }
 
-    /// GOAWAY (section 6.8): what its receiver began after `last` was not and will not be processed.
-    pub(super) fn goaway(&mut self, from: Direction, last: u32, out: &mut Output) {
-        let theirs = |id: u32| (id % 2 == 1) == (from == Direction::ToClient);
-        let cut: Vec<u32> =
-            self.open.range(last.saturating_add(1)..).map(|(id, _)| *id).filter(|id| theirs(*id)).collect();
-        for id in cut {
-            self.close(id, Some("goaway"), out);
+    /// GOAWAY: closes what is left out, now and from here on.
+    pub(super) fn goaway(&mut self, from: Direction, goaway: Goaway, out: &mut Output) {
+        self.goaway[from as usize] = Some(goaway);
+        let later = self.open.range(goaway.last.saturating_add(1)..);
+        let cut: Vec<(u32, Reset)> = later.filter_map(|(id, _)| Some((*id, self.left_out(*id)?))).collect();
+        for (id, reset) in cut {
+            self.cut(id, End::Reset, "goaway", Some(reset), out);
         }
+    }
+
+    /// Whether a GOAWAY says that this stream will not be processed. Section 5.1.1: clients open odd ones.
+    fn left_out(&self, id: u32) -> Option<Reset> {
+        let by = if id % 2 == 1 { Direction::ToClient } else { Direction::ToServer };
+        let goaway = self.goaway[by as usize].filter(|goaway| id > goaway.last)?;
+        Some(Reset { by, code: Some(goaway.code) })
     }
 
     /// Bytes of this side passed unseen; `missing`: so many, for this reason.
@@ -301,6 +406,7 @@ impl Streams {
         if from == Direction::ToServer {
             self.newest = None;
         }
+        self.doubts = true;
         for stream in self.open.values_mut() {
             // Also of one that this side has ended: a reset may be among what is missing.
             if let Some(missing) = missing {
@@ -316,17 +422,31 @@ impl Streams {
 
     /// Nothing more comes.
     pub(super) fn end_all(&mut self, out: &mut Output) {
+        // Section 5.4.1: who finds an error says so, and ends the connection.
+        let error = [Direction::ToClient, Direction::ToServer].into_iter().find_map(|by| {
+            let code = self.goaway[by as usize].map(|goaway| goaway.code).filter(|code| *code != 0)?;
+            Some(Reset { by, code: Some(code) })
+        });
         while let Some((&id, _)) = self.open.first_key_value() {
-            self.close(id, Some("cut_short"), out);
+            self.cut(id, End::Cut, "cut_short", error, out);
         }
         self.learned = None;
     }
 
-    /// The exchange is over, for this reason if that is not its end.
-    fn close(&mut self, id: u32, why: Option<&'static str>, out: &mut Output) {
+    /// The exchange is over before its end: why, and what that side said.
+    fn cut(&mut self, id: u32, end: End, why: &'static str, reset: Option<Reset>, out: &mut Output) {
+        let exchange = self.open.get(&id).and_then(|stream| out.exchange(stream.handle));
+        if let Some(exchange) = exchange {
+            exchange.reset = exchange.reset.or(reset);
+        }
+        self.close(id, end, Some(why), out);
+    }
+
+    /// The exchange is over. `end`: of what is still being read of it. `why`: if that is before its end.
+    fn close(&mut self, id: u32, end: End, why: Option<&'static str>, out: &mut Output) {
         let Some(mut stream) = self.open.remove(&id) else { return };
         for half in [Half::Request, Half::Response] {
-            stream.halves[half as usize].close(stream.handle, half, false, self.max_body, out);
+            stream.halves[half as usize].close(stream.handle, half, end, self.max_body, out);
         }
         if let Some(why) = why {
             out.finding(stream.handle, why);
@@ -338,16 +458,27 @@ impl Streams {
         self.closed.push_back(id);
     }
 
+    /// Before a stream begins.
     fn make_room(&mut self, now: Time, out: &mut Output) {
-        while let Some((&id, stream)) = self.open.first_key_value() {
-            let doubtful = stream.halves.iter().any(|reading| reading.doubtful);
-            if doubtful && now.0.saturating_sub(stream.last.0) > DOUBT {
-                self.close(id, Some("end_not_seen"), out);
-            } else if self.open.len() >= STREAMS {
-                self.close(id, Some("stream_limit"), out);
-            } else {
-                return;
-            }
+        if self.doubts && now.0.saturating_sub(self.swept.0) > SWEEP {
+            self.swept = now;
+            self.sweep(now, out);
+        }
+        while self.open.len() >= STREAMS
+            && let Some((&id, _)) = self.open.first_key_value()
+        {
+            self.cut(id, End::Cut, "stream_limit", None, out);
+        }
+    }
+
+    /// Gives up the streams whose end has probably passed unseen.
+    fn sweep(&mut self, now: Time, out: &mut Output) {
+        let doubtful = self.open.iter().filter(|(_, stream)| stream.doubtful());
+        let (idle, busy): (Vec<_>, Vec<_>) =
+            doubtful.map(|(id, stream)| (*id, stream.last)).partition(|(_, last)| now.0.saturating_sub(last.0) > DOUBT);
+        self.doubts = !busy.is_empty();
+        for (id, _) in idle {
+            self.cut(id, End::Cut, "end_not_seen", None, out);
         }
     }
 }
