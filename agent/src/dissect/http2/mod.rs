@@ -1,8 +1,8 @@
 //! HTTP/2 (RFC 9113). One dissector reads both directions: frames, header blocks, and an exchange for each stream.
 //!
-//! Nothing is held but a frame's header and the parts of a header block: payloads are read as they come, and their
-//! extent is known, so that bytes missing inside one harm only what it carries. Bytes missing between two frames hide
-//! where the next one begins; it is found again by `scan`.
+//! Nothing is held but a frame's header, the parts of a header block and small control frames: bodies are read as they
+//! come, and the extent of a payload is known, so that bytes missing inside one harm only what it carries. Bytes missing
+//! between two frames hide where the next one begins; it is found again by `scan`.
 
 mod block;
 mod body;
@@ -17,7 +17,7 @@ mod tests;
 
 use frame::{Frame, HEADER, Kind, PREFACE, flags};
 use settings::{Set, Settings};
-use streams::{Block, Streams};
+use streams::{Block, Goaway, Streams};
 
 use super::{
     Direction, Dissector, Malformed, Missing, Protocol, Scan, hpack, http,
@@ -48,8 +48,11 @@ pub(super) fn open(settings: &super::Settings) -> Box<dyn Dissector> {
 /// A header block, coded. nginx takes 32 KiB, Go 1 MiB by default, which nobody uses up; Envoy and gRPC 8 to 60 KiB.
 const BLOCK_LIMIT: usize = 128 << 10;
 
-/// Of control frames no more is looked at: GOAWAY's debug data is not shown, and nobody sends hundreds of settings.
-const CONTROL_LIMIT: u32 = 4 << 10;
+/// Larger SETTINGS are not looked at: nobody sends hundreds of them.
+const SETTINGS_LIMIT: u32 = 4 << 10;
+
+/// Section 6.8: what stands before the debug data, which is not shown.
+const GOAWAY: u32 = 8;
 
 /// What a direction is in the middle of.
 #[derive(Debug)]
@@ -70,11 +73,14 @@ struct Payload {
     /// What came in earlier pieces.
     bytes: Vec<u8>,
     left: u32,
+    /// Bytes behind those that are not looked at.
+    rest: u32,
     missing: Option<Missing>,
 }
 
 #[derive(Debug)]
 struct Data {
+    /// 0: of a frame that nobody looks at.
     stream: u32,
     end_stream: bool,
     /// The length of the padding is the next byte.
@@ -86,6 +92,8 @@ struct Data {
 /// A header block that goes on in CONTINUATION frames.
 #[derive(Debug)]
 struct Open {
+    /// Of the frame that it began with.
+    kind: Kind,
     stream: u32,
     promised: Option<u32>,
     end_stream: bool,
@@ -128,12 +136,12 @@ impl Http2 {
         }
     }
 
-    /// After an upgrade from HTTP/1, whose request is answered here (RFC 7540 section 3.2). `header`: what the client
-    /// said in HTTP2-Settings, which the upgrade acknowledges.
-    pub(super) fn upgraded(settings: &super::Settings, handle: Option<Handle>, header: &[u8]) -> Self {
+    /// After an upgrade from HTTP/1, whose request is answered here (RFC 7540 section 3.2). `asked`: the time of its last
+    /// byte. `header`: what the client said in HTTP2-Settings, which the upgrade acknowledges.
+    pub(super) fn upgraded(settings: &super::Settings, handle: Option<Handle>, asked: Time, header: &[u8]) -> Self {
         let mut http2 = Self::new(settings, true);
         if let Some(handle) = handle {
-            http2.streams.upgraded(handle);
+            http2.streams.upgraded(handle, asked);
         }
         let set = Set::parse(header);
         http2.sides[Direction::ToServer as usize].settings.sent(set);
@@ -194,6 +202,7 @@ impl Http2 {
         }
         let started = input.time_at(0);
         input.consume(HEADER);
+        self.streams.seen(frame.stream, started);
         side.state = match frame.kind {
             Kind::Data => State::Data(Data {
                 stream: frame.stream,
@@ -202,17 +211,12 @@ impl Http2 {
                 left: frame.length,
                 padding: 0,
             }),
-            Kind::Headers | Kind::Continuation | Kind::PushPromise => State::of(frame, started),
-            Kind::RstStream | Kind::Settings | Kind::Goaway if frame.length <= CONTROL_LIMIT => {
-                State::of(frame, started)
+            Kind::Headers | Kind::Continuation | Kind::PushPromise | Kind::RstStream => {
+                State::of(frame, started, frame.length)
             }
-            Kind::RstStream
-            | Kind::Settings
-            | Kind::Goaway
-            | Kind::Priority
-            | Kind::Ping
-            | Kind::WindowUpdate
-            | Kind::Unknown => {
+            Kind::Goaway => State::of(frame, started, GOAWAY),
+            Kind::Settings if frame.length <= SETTINGS_LIMIT => State::of(frame, started, frame.length),
+            Kind::Settings | Kind::Priority | Kind::Ping | Kind::WindowUpdate | Kind::Unknown => {
                 if frame.kind == Kind::Settings {
                     side.settings.lose();
                 }
@@ -235,7 +239,8 @@ impl Http2 {
             input.consume(here);
             return Ok(false);
         }
-        let State::Payload(mut payload) = std::mem::replace(&mut side.state, State::Frame) else {
+        let after = payload.after();
+        let State::Payload(mut payload) = std::mem::replace(&mut side.state, after) else {
             return Ok(false);
         };
         let ended = if here > 0 { input.time_at(here - 1) } else { input.last_time() };
@@ -272,8 +277,9 @@ impl Http2 {
                 self.streams.reset(from, frame.stream, code, ended, out);
             }
             Kind::Goaway => {
-                if let Some(last) = frame::number(bytes, 0).filter(|_| payload.missing.is_none()) {
-                    self.streams.goaway(from, last & 0x7fff_ffff, out);
+                let front = frame::number(bytes, 0).zip(frame::number(bytes, 4));
+                if let Some((last, code)) = front.filter(|_| payload.missing.is_none()) {
+                    self.streams.goaway(from, Goaway { last: last & 0x7fff_ffff, code }, out);
                 }
             }
             Kind::Data | Kind::Priority | Kind::Ping | Kind::WindowUpdate | Kind::Unknown => {}
@@ -297,15 +303,15 @@ impl Http2 {
         let too_long = bytes.len() > BLOCK_LIMIT;
         let mut content = if payload.missing.is_some() || too_long { None } else { frame::content(frame, bytes) };
         let mut promised = None;
-        if frame.kind == Kind::PushPromise
-            && let Some((id, rest)) = content.and_then(<[u8]>::split_first_chunk::<4>)
-        {
-            (promised, content) = (Some(u32::from_be_bytes(*id) & 0x7fff_ffff), Some(rest));
+        if frame.kind == Kind::PushPromise {
+            let parts = content.and_then(<[u8]>::split_first_chunk::<4>);
+            (promised, content) = parts.map(|(id, rest)| (u32::from_be_bytes(*id) & 0x7fff_ffff, rest)).unzip();
         }
         if content.is_none() && payload.missing.is_none() && !too_long {
             malformed = Some(Malformed("padding"));
         }
         let mut open = side.block.take().unwrap_or_else(|| Open {
+            kind: frame.kind,
             stream: frame.stream,
             promised,
             end_stream: frame.kind == Kind::Headers && frame.has(flags::END_STREAM),
@@ -314,7 +320,11 @@ impl Http2 {
             broken: None,
             missing: None,
         });
-        open.missing = open.missing.or(payload.missing);
+        let before = open.missing.map_or(0, |missing| missing.bytes);
+        open.missing = match payload.missing {
+            Some(missing) => Some(Missing { bytes: before + missing.bytes, ..missing }),
+            None => open.missing,
+        };
         let done = frame.has(flags::END_HEADERS);
         // A block in one frame is read where it lies.
         let mut alone = None;
@@ -341,13 +351,16 @@ impl Http2 {
                 fields
             }
         };
-        let Open { stream, promised, end_stream, started, bytes: _, broken: _, missing } = open;
+        let Open { kind, stream, promised, end_stream, started, bytes: _, broken: _, missing } = open;
         let block = Block { from, stream, fields, started, ended, end_stream, missing };
-        match (frame.kind, promised) {
+        match (kind, promised) {
             // Section 8.4: only servers do.
-            (_, Some(promised)) if from == Direction::ToClient => self.streams.promise(promised, block, out),
-            (Kind::PushPromise, _) | (_, Some(_)) => {}
-            (_, None) => self.streams.headers(block, out),
+            (Kind::PushPromise, Some(promised)) if from == Direction::ToClient => {
+                self.streams.promise(promised, block, out);
+            }
+            // Of what stream is not known.
+            (Kind::PushPromise, _) => {}
+            (_, _) => self.streams.headers(block, out),
         }
         malformed.map_or(Ok(()), Err)
     }
@@ -405,12 +418,22 @@ impl Http2 {
 }
 
 impl State {
-    fn of(frame: Frame, started: Time) -> Self {
-        Self::Payload(Payload { frame, started, bytes: Vec::new(), left: frame.length, missing: None })
+    /// A payload of which the front is looked at.
+    fn of(frame: Frame, started: Time, front: u32) -> Self {
+        let rest = frame.length.saturating_sub(front);
+        Self::Payload(Payload { frame, started, bytes: Vec::new(), left: frame.length - rest, rest, missing: None })
     }
 }
 
 impl Payload {
+    /// What comes behind it.
+    fn after(&self) -> State {
+        match self.rest {
+            0 => State::Frame,
+            left => State::Data(Data { stream: 0, end_stream: false, padded: false, left, padding: 0 }),
+        }
+    }
+
     fn hold(&mut self, bytes: &[u8]) {
         // What is beyond the limit breaks the block.
         let room = (BLOCK_LIMIT + 1).saturating_sub(self.bytes.len());
@@ -426,7 +449,18 @@ impl Dissector for Http2 {
 
     fn gap(&mut self, from: Direction, missing: Missing, out: &mut Output) -> u64 {
         match &mut self.sides[from as usize].state {
-            State::Data(data) if !data.padded => {
+            State::Data(data) if data.padded => {
+                // How much of it is padding is not known, nor where the body ends in it.
+                let used = missing.bytes.min(u64::from(data.left));
+                data.left -= used as u32;
+                data.padded = false;
+                let id = data.stream;
+                let missing_here = Missing { bytes: used, ..missing };
+                self.streams.unsure(from, id, missing_here, out);
+                self.finish_in_gap(from, used < missing.bytes, out);
+                used
+            }
+            State::Data(data) => {
                 let all = u64::from(data.left) + u64::from(data.padding);
                 let used = missing.bytes.min(all);
                 let body = used.min(u64::from(data.left));
@@ -446,9 +480,15 @@ impl Dissector for Http2 {
                 let before = payload.missing.map_or(0, |missing| missing.bytes);
                 payload.missing = Some(Missing { bytes: before + used, ..missing });
                 self.finish_in_gap(from, used < missing.bytes, out);
-                used
+                match &self.sides[from as usize].state {
+                    // The gap goes on in what is not looked at.
+                    State::Data(_) if used < missing.bytes => {
+                        used + self.gap(from, Missing { bytes: missing.bytes - used, ..missing }, out)
+                    }
+                    _ => used,
+                }
             }
-            State::Data(_) | State::Preface | State::Frame | State::Lost => 0,
+            State::Preface | State::Frame | State::Lost => 0,
         }
     }
 
@@ -467,9 +507,6 @@ impl Dissector for Http2 {
             // Acknowledgements may be among what was lost.
             self.sides[from.other() as usize].settings.lose();
             self.streams.lose(from, missing, out);
-            if missing.is_none() {
-                self.streams.relieve();
-            }
         }
         let side = &mut self.sides[from as usize];
         (side.state, side.block) = (State::Lost, None);
@@ -484,6 +521,8 @@ impl Dissector for Http2 {
             let [_, server] = std::mem::replace(self, Self::new(&settings, true)).sides;
             let side = &mut self.sides[Direction::ToClient as usize];
             (side.state, side.ended) = (server.state, server.ended);
+            // It may have said what it allows before the client spoke.
+            side.settings.lose();
         }
         let side = &mut self.sides[from as usize];
         side.state = if begins { State::Preface } else { State::Frame };
@@ -504,6 +543,11 @@ impl Dissector for Http2 {
         self.sides.iter().map(side).sum::<usize>() + self.streams.heap()
     }
 
+    fn relieve(&mut self, out: &mut Output) -> bool {
+        self.streams.relieve(out);
+        true
+    }
+
     fn end(&mut self, from: Direction, _input: &mut Input<'_>, _how: Ending, out: &mut Output) {
         self.cut(from, out);
         let side = &mut self.sides[from as usize];
@@ -521,7 +565,7 @@ impl Http2 {
     fn cut(&mut self, from: Direction, out: &mut Output) {
         let side = &self.sides[from as usize];
         let cut = match (&side.state, &side.block) {
-            (_, Some(open)) if open.promised.is_none() => Some((open.stream, open.started)),
+            (_, Some(open)) if open.kind == Kind::Headers => Some((open.stream, open.started)),
             (State::Payload(Payload { frame, started, .. }), None) if frame.kind == Kind::Headers => {
                 Some((frame.stream, *started))
             }
@@ -538,8 +582,9 @@ impl Http2 {
     fn finish_in_gap(&mut self, from: Direction, beyond: bool, out: &mut Output) {
         let side = &mut self.sides[from as usize];
         match &side.state {
-            State::Payload(Payload { left: 0, .. }) => {
-                let State::Payload(payload) = std::mem::replace(&mut side.state, State::Frame) else { return };
+            State::Payload(payload @ Payload { left: 0, .. }) => {
+                let after = payload.after();
+                let State::Payload(payload) = std::mem::replace(&mut side.state, after) else { return };
                 let ended = payload.missing.and_then(|missing| missing.time).unwrap_or(payload.started);
                 // What could be read of it is known to be incomplete, which is no error of the sender.
                 let _ = self.whole(from, &payload, &payload.bytes, ended, out);

@@ -286,6 +286,13 @@ impl Streams {
         }
     }
 
+    /// Bytes of a frame are missing, and how many of them are the body's is not known.
+    pub(super) fn unsure(&mut self, from: Direction, id: u32, missing: Missing, out: &mut Output) {
+        self.missing(id, missing, out);
+        self.body(from, id, out, |reading, message| reading.lose(Some(message), Some(missing)));
+        self.doubts = true;
+    }
+
     fn body(&mut self, from: Direction, id: u32, out: &mut Output, take: impl FnOnce(&mut Reading, &mut Message)) {
         let half = half(from);
         if let Some(stream) = self.open.get_mut(&id)
