@@ -28,6 +28,16 @@ pub struct Exchange {
     pub findings: Vec<&'static str>,
 }
 
+impl Exchange {
+    /// The target of a request of HTTP, when it is known.
+    pub fn target(&self) -> Option<&[u8]> {
+        match &self.request.as_ref()?.head {
+            Head::HttpRequest(head) => head.target.as_deref(),
+            _ => None,
+        }
+    }
+}
+
 /// A stream's end by one side (HTTP/2's RST_STREAM, or GOAWAY).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reset {
@@ -101,6 +111,14 @@ impl Head {
         match self {
             Self::HttpRequest(request) => request.heap(),
             Self::HttpResponse(_) => 0,
+            Self::KafkaRequest(request) => {
+                let KafkaRequest { header, size: _, facts } = &**request;
+                size_of::<KafkaRequest>() + header.as_ref().map_or(0, |header| header.heap()) + facts.heap()
+            }
+            Self::KafkaResponse(response) => {
+                let KafkaResponse { correlation_id: _, size: _, facts } = &**response;
+                size_of::<KafkaResponse>() + facts.heap()
+            }
         }
     }
 }

@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Exchange, Incomplete, Message, Missing, Protocol};
+use super::{Direction, Exchange, Incomplete, Message, Missing, Protocol};
 use crate::time::Time;
 
 /// Which half of an exchange.
@@ -16,6 +16,16 @@ use crate::time::Time;
 pub enum Half {
     Request,
     Response,
+}
+
+impl From<Direction> for Half {
+    /// Of what is sent so.
+    fn from(direction: Direction) -> Self {
+        match direction {
+            Direction::ToServer => Self::Request,
+            Direction::ToClient => Self::Response,
+        }
+    }
 }
 
 /// Names an open exchange: its number.

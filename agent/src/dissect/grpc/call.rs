@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::{Budget, metadata, schema::Schemas, status};
 use crate::{
     dissect::{
-        Direction, Exchange, Field, Head, Headers, Kind, Match, Message, Protocol, Reset, Value, http,
+        Direction, Exchange, Field, Headers, Kind, Match, Message, Protocol, Reset, Value, http,
         http2::{self, error::CANCEL},
         text,
     },
@@ -90,13 +90,6 @@ const FIELDS: &[Field] = &[
     },
 ];
 
-fn path(exchange: &Exchange) -> Option<&[u8]> {
-    match &exchange.request.as_ref()?.head {
-        Head::HttpRequest(head) => head.target.as_deref(),
-        _ => None,
-    }
-}
-
 /// "Path → "/" Service-Name "/" {method name}".
 fn parts(path: &[u8]) -> Option<(&[u8], &[u8])> {
     let path = path.strip_prefix(b"/")?;
@@ -105,11 +98,11 @@ fn parts(path: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 fn service(exchange: &Exchange) -> Value<'_> {
-    path(exchange).and_then(parts).map_or(Value::Unknown, |(service, _)| Value::Text(text(service)))
+    exchange.target().and_then(parts).map_or(Value::Unknown, |(service, _)| Value::Text(text(service)))
 }
 
 fn method(exchange: &Exchange) -> Value<'_> {
-    path(exchange).and_then(parts).map_or(Value::Unknown, |(_, method)| Value::Text(text(method)))
+    exchange.target().and_then(parts).map_or(Value::Unknown, |(_, method)| Value::Text(text(method)))
 }
 
 fn named(name: Option<&'static str>) -> Value<'static> {
@@ -263,7 +256,7 @@ pub fn reset(exchange: &Exchange, time: Time) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dissect::HttpRequest;
+    use crate::dissect::{Head, HttpRequest};
 
     #[test]
     fn a_cancel_is_told_from_a_deadline_where_the_deadline_is_known() {

@@ -10,7 +10,7 @@ use super::{
     schema::Schemas,
     web,
 };
-use crate::dissect::{Carried, Exchange, Head, Headers, Message, Messages, StreamMessage};
+use crate::dissect::{Carried, Exchange, Headers, Message, Messages, StreamMessage};
 
 /// By what payloads get their names.
 #[derive(Clone, Debug, Default)]
@@ -231,12 +231,8 @@ fn trailers(frame: &Frame<'_>, encoding: Option<&[u8]>, limit: usize, trailers: 
 
 /// The types of the requests or the answers (`answers`) of this call.
 pub fn types(exchange: Option<&mut Exchange>, answers: bool, operator: &Schemas) -> Types {
-    let request = exchange.and_then(|exchange| exchange.request.as_ref());
-    let path = request.and_then(|request| match &request.head {
-        Head::HttpRequest(head) => head.target.as_deref(),
-        _ => None,
-    });
-    Types::of(path, answers, operator, None)
+    let exchange = exchange.map(|exchange| &*exchange);
+    Types::of(exchange.and_then(Exchange::target), answers, operator, None)
 }
 
 /// The messages of a body that is over, as far as it was kept (gRPC-Web over HTTP/1).

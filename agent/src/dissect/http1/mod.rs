@@ -229,7 +229,7 @@ impl Http1 {
         input: &Input<'_>,
         out: &mut Output,
     ) -> Result<bool, Malformed> {
-        let half = half(from);
+        let half = Half::from(from);
         if let Framing::Unclear(why) = framing {
             out.finding(handle, why);
             self.bodiless(out, handle, half, None);
@@ -255,7 +255,7 @@ impl Http1 {
         let State::Body(reading) = &mut self.states[from as usize] else {
             return Ok(false);
         };
-        let (handle, half) = (reading.handle, half(from));
+        let (handle, half) = (reading.handle, Half::from(from));
         if reading.fresh && (reading.unsure || reading.expects) && input.bytes().is_empty() {
             // What comes next tells whether it is the body: nothing is passed over yet.
             return Ok(false);
@@ -321,7 +321,7 @@ impl Http1 {
             self.states[from as usize] = state;
             return;
         };
-        let (handle, half) = (reading.handle, half(from));
+        let (handle, half) = (reading.handle, Half::from(from));
         let types = grpc::types(out.exchange(handle), half == Half::Response, &self.settings.schemas);
         let mut carries_messages = false;
         if let Some(message) = out.message(handle, half) {
@@ -391,7 +391,7 @@ impl Dissector for Http1 {
         }
         let (handle, complete) = (reading.handle, reading.complete());
         out.missing(handle, Missing { bytes: used, ..missing });
-        if let Some(message) = out.message(handle, half(from)) {
+        if let Some(message) = out.message(handle, Half::from(from)) {
             message.body.truncated = true;
             pass(message, missing);
         }
@@ -404,7 +404,7 @@ impl Dissector for Http1 {
     fn passed_over(&mut self, from: Direction, missing: Missing, out: &mut Output) {
         if let State::Body(reading) = &self.states[from as usize] {
             out.missing(reading.handle, missing);
-            if let Some(message) = out.message(reading.handle, half(from)) {
+            if let Some(message) = out.message(reading.handle, Half::from(from)) {
                 pass(message, missing);
             }
         }
@@ -495,13 +495,6 @@ impl Dissector for Http1 {
 fn pass(message: &mut Message, missing: Missing) {
     message.body.end_lost = missing.time.is_none();
     message.ended = message.ended.max(missing.time.unwrap_or_default());
-}
-
-fn half(from: Direction) -> Half {
-    match from {
-        Direction::ToServer => Half::Request,
-        Direction::ToClient => Half::Response,
-    }
 }
 
 /// Whether the server's last turn, which was not read, may have been `100 Continue`.

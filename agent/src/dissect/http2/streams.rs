@@ -128,7 +128,7 @@ impl Streams {
     }
 
     pub(super) fn headers(&mut self, block: Block, out: &mut Output) {
-        let half = half(block.from);
+        let half = Half::from(block.from);
         let known = self.open.contains_key(&block.stream);
         if !known && !self.may_begin(&block) {
             return;
@@ -253,7 +253,7 @@ impl Streams {
         self.body(from, id, out, |reading, message| held = reading.take(message, bytes, time));
         let Some(stream) = self.open.get_mut(&id) else { return };
         stream.last = time;
-        let descriptors = stream.halves[half(from) as usize].take_descriptors();
+        let descriptors = stream.halves[Half::from(from) as usize].take_descriptors();
         if !descriptors.is_empty() {
             let schemas = self.learned.get_or_insert_with(|| Box::new(self.schemas.fork()));
             let before = schemas.refused();
@@ -294,7 +294,7 @@ impl Streams {
     }
 
     fn body(&mut self, from: Direction, id: u32, out: &mut Output, take: impl FnOnce(&mut Reading, &mut Message)) {
-        let half = half(from);
+        let half = Half::from(from);
         if let Some(stream) = self.open.get_mut(&id)
             && stream.halves[half as usize].state == State::Open
             && let Some(message) = out.message(stream.handle, half)
@@ -305,7 +305,7 @@ impl Streams {
 
     /// Bytes that come next of this body and that nobody needs.
     pub(super) fn unneeded(&self, from: Direction, id: u32) -> u64 {
-        let reading = self.open.get(&id).map(|stream| &stream.halves[half(from) as usize]);
+        let reading = self.open.get(&id).map(|stream| &stream.halves[Half::from(from) as usize]);
         reading.filter(|reading| reading.state == State::Open).map_or(u64::MAX, Reading::unneeded)
     }
 
@@ -352,7 +352,7 @@ impl Streams {
     /// END_STREAM: this side has sent all.
     pub(super) fn end(&mut self, id: u32, from: Direction, out: &mut Output) {
         let Some(stream) = self.open.get_mut(&id) else { return };
-        let half = half(from);
+        let half = Half::from(from);
         stream.halves[half as usize].close(stream.handle, half, End::Whole, self.max_body, out);
         let [request, response] = &stream.halves;
         // The end of a request that was not seen may have passed, or may never be seen.
@@ -366,8 +366,8 @@ impl Streams {
     pub(super) fn reset(&mut self, from: Direction, id: u32, code: Option<u32>, time: Time, out: &mut Output) {
         let Some(stream) = self.open.get_mut(&id) else { return };
         let answered = stream.halves[Half::Response as usize].state == State::Closed;
-        if stream.halves[half(from) as usize].state == State::Open
-            && let Some(message) = out.message(stream.handle, half(from))
+        if stream.halves[Half::from(from) as usize].state == State::Open
+            && let Some(message) = out.message(stream.handle, Half::from(from))
         {
             message.ended = message.ended.max(time);
         }
@@ -419,11 +419,11 @@ impl Streams {
             if let Some(missing) = missing {
                 out.missing(stream.handle, missing);
             }
-            let reading = &mut stream.halves[half(from) as usize];
+            let reading = &mut stream.halves[Half::from(from) as usize];
             if reading.state == State::Closed {
                 continue;
             }
-            reading.lose(out.message(stream.handle, half(from)), missing);
+            reading.lose(out.message(stream.handle, Half::from(from)), missing);
         }
     }
 
@@ -553,10 +553,7 @@ fn begin(
     }
     let path = match &message.head {
         Head::HttpRequest(request) => request.target.clone(),
-        _ => out.exchange(handle).and_then(|exchange| match &exchange.request.as_ref()?.head {
-            Head::HttpRequest(request) => request.target.clone(),
-            _ => None,
-        }),
+        _ => out.exchange(handle).and_then(|exchange| exchange.target().map(<[u8]>::to_vec)),
     };
     reading.open(&fields.headers, types(path.as_deref()), max_body);
     if reading.is_grpc()
@@ -574,11 +571,4 @@ fn begin(
 fn status_known(out: &mut Output, handle: Handle) -> bool {
     let answer = out.message(handle, Half::Response);
     answer.is_some_and(|message| matches!(&message.head, Head::HttpResponse(head) if head.status.is_some()))
-}
-
-fn half(from: Direction) -> Half {
-    match from {
-        Direction::ToServer => Half::Request,
-        Direction::ToClient => Half::Response,
-    }
 }
