@@ -274,9 +274,7 @@ impl Carried {
     /// Bytes on the heap.
     fn heap(&self) -> usize {
         match self {
-            Self::Fields { json, type_name, .. } => {
-                json.capacity() + type_name.as_ref().map_or(0, |name| name.len())
-            }
+            Self::Fields { json, type_name, .. } => json.capacity() + type_name.as_ref().map_or(0, |name| name.len()),
             Self::Raw { bytes, .. } => bytes.capacity(),
             Self::Nothing { .. } => 0,
         }

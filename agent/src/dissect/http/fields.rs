@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use crate::dissect::{
-    Body, Direction, Exchange, Field, Head, Headers, HttpRequest, HttpResponse, Kind, Message, Value,
-    http2::error, text,
+    Body, Direction, Exchange, Field, Head, Headers, HttpRequest, HttpResponse, Kind, Message, Value, http2::error,
+    text,
 };
 
 pub const FIELDS: &[Field] = &[

@@ -1,11 +1,17 @@
 //! Streams (RFC 9113 section 5): each carries one exchange. What is not known for certain stays open, or is closed
 //! without a size.
 
+mod begin;
+mod bounds;
+mod ends;
+
 use std::{
-    cmp::Reverse,
     collections::{BTreeMap, VecDeque},
     sync::Arc,
 };
+
+use begin::{begin, status_known};
+pub(super) use ends::Goaway;
 
 use super::{
     block::{Fields, Role},
@@ -13,28 +19,13 @@ use super::{
 };
 use crate::{
     dissect::{
-        Direction, Head, Headers, Message, Missing, Reset, Schemas, Settings,
-        grpc::{self, End, GRPC, Types},
+        Direction, Headers, Message, Missing, Schemas, Settings,
+        grpc::{End, Types},
         output::Output,
-        pairing::{HELD, Half, Handle},
+        pairing::{Half, Handle},
     },
     time::Time,
 };
-
-/// Streams open at a time. Servers allow 100 to 250 (nginx 128, Go 250, Apache 100); Envoy and proxies of it allow up to
-/// 1024 by configuration. Beyond it the oldest is given up.
-const STREAMS: usize = 2048;
-
-/// Streams closed last, by number: frames that were under way when they were closed belong to nothing.
-const CLOSED: usize = 256;
-
-/// Nanoseconds without a frame after which a stream is given up whose end may have been among bytes that passed unseen.
-/// Long polls wait for half a minute. It is looked for when another stream begins, at most once in `SWEEP`.
-const DOUBT: u64 = 30_000_000_000;
-const SWEEP: u64 = 1_000_000_000;
-
-/// What the streams of a connection may still hold when too much is held in all: those of ordinary calls.
-const RELIEVED: usize = 16 << 10;
 
 #[derive(Debug)]
 struct Stream {
@@ -54,14 +45,6 @@ impl Stream {
     fn heap(&self) -> usize {
         self.halves.iter().map(Reading::heap).sum()
     }
-}
-
-/// GOAWAY (section 6.8).
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Goaway {
-    /// What its receiver began after this one was not and will not be processed.
-    pub(super) last: u32,
-    pub(super) code: u32,
 }
 
 /// A header block that came.
@@ -317,38 +300,6 @@ impl Streams {
             + self.learned.as_ref().map_or(0, |schemas| schemas.heap())
     }
 
-    /// Too much is held on all connections: forgets what can be learned again, and closes what holds most.
-    pub(super) fn relieve(&mut self, out: &mut Output) {
-        self.learned = None;
-        self.shrink(RELIEVED, RELIEVED, out);
-    }
-
-    /// Keeps what is held on this connection within its limit. Not each time, for that is a look at all streams.
-    fn look(&mut self, out: &mut Output) {
-        if self.fed >= HELD / 4 {
-            self.fed = 0;
-            self.shrink(HELD, HELD / 2, out);
-        }
-    }
-
-    /// If all streams together hold more than `most`: closes those that hold most, until the others hold at most `left`.
-    fn shrink(&mut self, most: usize, left: usize, out: &mut Output) {
-        let size = |stream: &Stream| out.held(stream.handle) + stream.heap();
-        let mut sizes: Vec<(usize, u32)> = self.open.iter().map(|(id, stream)| (size(stream), *id)).collect();
-        let mut held: usize = sizes.iter().map(|(bytes, _)| bytes).sum();
-        if held <= most {
-            return;
-        }
-        sizes.sort_unstable_by_key(|(bytes, _)| Reverse(*bytes));
-        for (bytes, id) in sizes {
-            if held <= left {
-                return;
-            }
-            held -= bytes;
-            self.cut(id, End::Cut, "memory_limit", None, out);
-        }
-    }
-
     /// END_STREAM: this side has sent all.
     pub(super) fn end(&mut self, id: u32, from: Direction, out: &mut Output) {
         let Some(stream) = self.open.get_mut(&id) else { return };
@@ -360,52 +311,6 @@ impl Streams {
         if response.state == State::Closed && asked {
             self.close(id, End::Reset, None, out);
         }
-    }
-
-    /// RST_STREAM (section 6.4). `code`: none when it could not be read.
-    pub(super) fn reset(&mut self, from: Direction, id: u32, code: Option<u32>, time: Time, out: &mut Output) {
-        let Some(stream) = self.open.get_mut(&id) else { return };
-        let answered = stream.halves[Half::Response as usize].state == State::Closed;
-        if stream.halves[Half::from(from) as usize].state == State::Open
-            && let Some(message) = out.message(stream.handle, Half::from(from))
-        {
-            message.ended = message.ended.max(time);
-        }
-        // Section 8.1: a server that has answered in full may so decline the rest of the request.
-        if !(answered && code == Some(0))
-            && let Some(exchange) = out.exchange(stream.handle)
-        {
-            exchange.reset = Some(Reset { by: from, code });
-            out.finding(
-                stream.handle,
-                match from {
-                    Direction::ToServer => "reset_by_client",
-                    Direction::ToClient => "reset_by_server",
-                },
-            );
-            let exchange = out.exchange(stream.handle).filter(|exchange| std::ptr::eq(exchange.protocol, &GRPC));
-            if let Some(finding) = exchange.and_then(|exchange| grpc::reset(exchange, time)) {
-                out.finding(stream.handle, finding);
-            }
-        }
-        self.close(id, End::Reset, None, out);
-    }
-
-    /// GOAWAY: closes what is left out, now and from here on.
-    pub(super) fn goaway(&mut self, from: Direction, goaway: Goaway, out: &mut Output) {
-        self.goaway[from as usize] = Some(goaway);
-        let later = self.open.range(goaway.last.saturating_add(1)..);
-        let cut: Vec<(u32, Reset)> = later.filter_map(|(id, _)| Some((*id, self.left_out(*id)?))).collect();
-        for (id, reset) in cut {
-            self.cut(id, End::Reset, "goaway", Some(reset), out);
-        }
-    }
-
-    /// Whether a GOAWAY says that this stream will not be processed. Section 5.1.1: clients open odd ones.
-    fn left_out(&self, id: u32) -> Option<Reset> {
-        let by = if id % 2 == 1 { Direction::ToClient } else { Direction::ToServer };
-        let goaway = self.goaway[by as usize].filter(|goaway| id > goaway.last)?;
-        Some(Reset { by, code: Some(goaway.code) })
     }
 
     /// Bytes of this side passed unseen; `missing`: so many, for this reason.
@@ -426,149 +331,4 @@ impl Streams {
             reading.lose(out.message(stream.handle, Half::from(from)), missing);
         }
     }
-
-    /// Nothing more comes.
-    pub(super) fn end_all(&mut self, out: &mut Output) {
-        // Section 5.4.1: who finds an error says so, and ends the connection.
-        let error = [Direction::ToClient, Direction::ToServer].into_iter().find_map(|by| {
-            let code = self.goaway[by as usize].map(|goaway| goaway.code).filter(|code| *code != 0)?;
-            Some(Reset { by, code: Some(code) })
-        });
-        while let Some((&id, _)) = self.open.first_key_value() {
-            self.cut(id, End::Cut, "cut_short", error, out);
-        }
-        self.learned = None;
-    }
-
-    /// The exchange is over before its end: why, and what that side said.
-    fn cut(&mut self, id: u32, end: End, why: &'static str, reset: Option<Reset>, out: &mut Output) {
-        let exchange = self.open.get(&id).and_then(|stream| out.exchange(stream.handle));
-        if let Some(exchange) = exchange {
-            exchange.reset = exchange.reset.or(reset);
-        }
-        self.close(id, end, Some(why), out);
-    }
-
-    /// The exchange is over. `end`: of what is still being read of it. `why`: if that is before its end.
-    fn close(&mut self, id: u32, end: End, why: Option<&'static str>, out: &mut Output) {
-        let Some(mut stream) = self.open.remove(&id) else { return };
-        for half in [Half::Request, Half::Response] {
-            stream.halves[half as usize].close(stream.handle, half, end, self.max_body, out);
-        }
-        if let Some(why) = why {
-            out.finding(stream.handle, why);
-        }
-        out.finish(stream.handle);
-        if self.closed.len() >= CLOSED {
-            self.closed.pop_front();
-        }
-        self.closed.push_back(id);
-    }
-
-    /// Before a stream begins.
-    fn make_room(&mut self, now: Time, out: &mut Output) {
-        if self.doubts && now.0.saturating_sub(self.swept.0) > SWEEP {
-            self.swept = now;
-            self.sweep(now, out);
-        }
-        while self.open.len() >= STREAMS
-            && let Some((&id, _)) = self.open.first_key_value()
-        {
-            self.cut(id, End::Cut, "stream_limit", None, out);
-        }
-    }
-
-    /// Gives up the streams whose end has probably passed unseen.
-    fn sweep(&mut self, now: Time, out: &mut Output) {
-        let doubtful = self.open.iter().filter(|(_, stream)| stream.doubtful());
-        let (idle, busy): (Vec<_>, Vec<_>) =
-            doubtful.map(|(id, stream)| (*id, stream.last)).partition(|(_, last)| now.0.saturating_sub(last.0) > DOUBT);
-        self.doubts = !busy.is_empty();
-        for (id, _) in idle {
-            self.cut(id, End::Cut, "end_not_seen", None, out);
-        }
-    }
-}
-
-/// The headers of a half came, or what is left of them. `known`: its stream was open before. `types`: by the path.
-#[expect(clippy::too_many_arguments, reason = "one step of `headers` and `promise`, apart for its length")]
-fn begin(
-    reading: &mut Reading,
-    handle: Handle,
-    half: Half,
-    block: Block,
-    known: bool,
-    types: impl FnOnce(Option<&[u8]>) -> Types,
-    max_body: usize,
-    out: &mut Output,
-) {
-    let Block { from: _, stream: _, fields, started, ended, end_stream: _, missing: _ } = block;
-    let role = fields.role();
-    let head = match half {
-        Half::Request => Head::HttpRequest(fields.request()),
-        Half::Response => Head::HttpResponse(fields.response()),
-    };
-    if let Head::HttpResponse(response) = &head
-        && let Some(status @ 100..=199) = response.status
-    {
-        // RFC 9110 section 15.2: any number of them may come before the final one.
-        return out.finding(
-            handle,
-            match status {
-                100 => "continue",
-                103 => "early_hints",
-                _ => "informational",
-            },
-        );
-    }
-    if half == Half::Request && fields.is_extended_connect() {
-        out.finding(handle, "extended_connect");
-    }
-    let mut message = Message {
-        started,
-        ended,
-        head,
-        headers: Headers::default(),
-        headers_size: None,
-        trailers: Headers::default(),
-        body: Default::default(),
-    };
-    // What came before it on this stream may have been the headers.
-    let unsure = half == Half::Response && (reading.doubtful || !known);
-    match role {
-        Role::Request | Role::Response => {}
-        Role::Trailers if unsure => {
-            message.trailers = fields.trailers();
-            out.finding(handle, "headers_not_seen");
-            (reading.state, reading.doubtful) = (State::Open, true);
-            return out.begin(handle, half, message);
-        }
-        Role::Unclear if unsure => {
-            out.finding(handle, "headers_not_seen");
-            (reading.state, reading.doubtful) = (State::Open, true);
-            return out.begin(handle, half, message);
-        }
-        Role::Trailers => out.finding(handle, "bad_pseudo_header"),
-        Role::Unclear => {}
-    }
-    let path = match &message.head {
-        Head::HttpRequest(request) => request.target.clone(),
-        _ => out.exchange(handle).and_then(|exchange| exchange.target().map(<[u8]>::to_vec)),
-    };
-    reading.open(&fields.headers, types(path.as_deref()), max_body);
-    if reading.is_grpc()
-        && let Some(exchange) = out.exchange(handle)
-    {
-        exchange.protocol = &GRPC;
-    }
-    (message.headers, message.headers_size) = (fields.headers, fields.size);
-    out.begin(handle, half, message);
-    if reading.is_coded() {
-        out.coded(handle, half);
-    }
-}
-
-fn status_known(out: &mut Output, handle: Handle) -> bool {
-    let answer = out.message(handle, Half::Response);
-    answer.is_some_and(|message| matches!(&message.head, Head::HttpResponse(head) if head.status.is_some()))
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::*;
+use super::{assembly::BLOCK_LIMIT, *};
 use crate::coverage::Reason;
 use crate::{
     dissect::{
@@ -401,7 +401,10 @@ fn a_code_that_is_not_known_is_not_named() {
     assert_eq!(value(&run.exchanges[0], "stream_error"), "0x100");
     let steps = [client(get(1, "/a")), server(&reset[..10]), Step::Gap(ToClient, 3, Reason::RingFull)];
     let run = played(steps);
-    assert_eq!((value(&run.exchanges[0], "stream_error"), &run.exchanges[0].findings), ("null".to_owned(), &vec!["reset_by_server"]));
+    assert_eq!(
+        (value(&run.exchanges[0], "stream_error"), &run.exchanges[0].findings),
+        ("null".to_owned(), &vec!["reset_by_server"])
+    );
 }
 
 #[test]
@@ -512,7 +515,8 @@ fn what_stands_in_pseudo_headers_is_shown() {
         let run = if known {
             played(steps)
         } else {
-            let steps = [client([frame_of(6, 0, 0, [0; 8]), frame_of(6, 0, 0, [0; 8])].concat())].into_iter().chain(steps);
+            let steps =
+                [client([frame_of(6, 0, 0, [0; 8]), frame_of(6, 0, 0, [0; 8])].concat())].into_iter().chain(steps);
             run_with(&timed(&steps.collect::<Vec<_>>()), true, MAX_BODY)
         };
         let exchange = run.exchanges.last().expect("a call");
