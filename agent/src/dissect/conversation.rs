@@ -1,9 +1,10 @@
 //! One flow's way through dissection: which protocol it speaks, which bytes reach the dissector, and the count of every
 //! byte. What no dissector reads is counted as undecoded, with its reason.
 //!
-//! A direction is in step, or lost. A lost one is read again only from the first byte of a turn: a segment that follows
-//! the other side's data and that begins like a message. A body may hold a whole message, so nothing else proves that
-//! one begins, and the first segment of a connection that is older than the capture proves nothing either.
+//! A direction is in step, or lost. A lost one is read again from the first byte of a turn: a segment that follows the
+//! other side's data and that begins like a message. A body may hold a whole message, so with most protocols nothing else
+//! proves that one begins, and the first segment of a connection that is older than the capture proves nothing either.
+//! Those that have a scan are also found elsewhere, by several messages in a row that fit.
 
 mod find;
 

@@ -165,8 +165,8 @@ pub trait Dissector: Send {
     /// `resume`.
     fn lose(&mut self, from: Direction, missing: Option<Missing>, out: &mut output::Output);
 
-    /// A turn begins with what the probe takes for a message: whether that is plausible here. `unread`: the other side's
-    /// last turn, when that is not read either.
+    /// A turn begins with what the probe takes for a message, or a scan has found one: whether that is plausible here.
+    /// `unread`: the other side's last turn, when that is not read either.
     fn resume(&mut self, from: Direction, bytes: &[u8], unread: input::Unread, out: &mut output::Output) -> bool;
 
     /// Finds where a lost side goes on in mid-stream. `turn`: the first byte begins a turn.

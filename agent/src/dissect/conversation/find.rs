@@ -16,8 +16,8 @@ use crate::{
 /// tried at each turn: the next message may be the first that begins where a segment does.
 const ATTEMPTS: u8 = 4;
 
-/// Bytes of a side, of a connection joined in mid-stream, that are searched for the start of a message. Those of a body
-/// can't hold more without one; afterwards it is looked for at turns only.
+/// Bytes of a side, of a connection joined in mid-stream, that are searched for the start of a message. What has none in
+/// so many is likely a long body; afterwards it is looked for at turns only.
 const SCANNED: u64 = 1 << 20;
 
 impl Conversation {

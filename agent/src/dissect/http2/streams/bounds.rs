@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Streams open at a time. Servers allow 100 to 250 (nginx 128, Go 250, Apache 100); Envoy and proxies of it allow up to
-/// 1024 by configuration. Beyond it the oldest is given up.
+/// 1024 by configuration. Beyond it the one with the lowest number is given up.
 const STREAMS: usize = 2048;
 
 /// Nanoseconds without a frame after which a stream is given up whose end may have been among bytes that passed unseen.
