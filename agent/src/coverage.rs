@@ -118,6 +118,8 @@ pub struct Counters {
     pub undecoded: ByReason,
     /// (protocol, reason, messages), few and short: a list, searched from the front.
     pub malformed: Vec<(&'static str, &'static str, u64)>,
+    /// (name, times): limits of dissectors that were hit, so that something is left out or given up. A list as above.
+    pub limits: Vec<(&'static str, u64)>,
     /// Values replaced before they were stored.
     pub redacted: u64,
     /// Packets that no stage could read: not IP, or cut inside their headers.
@@ -160,6 +162,14 @@ impl Counters {
         }
     }
 
+    /// A limit was hit so many times.
+    pub fn limit(&mut self, name: &'static str, times: u64) {
+        match self.limits.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, count)) => *count += times,
+            None => self.limits.push((name, times)),
+        }
+    }
+
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -176,6 +186,7 @@ impl Counters {
             lost,
             undecoded,
             malformed,
+            limits,
             redacted,
             unreadable_packets,
             lost_unnoted,
@@ -197,6 +208,9 @@ impl Counters {
                 Some((_, _, mine)) => *mine += count,
                 None => self.malformed.push((protocol, reason, count)),
             }
+        }
+        for &(name, count) in limits {
+            self.limit(name, count);
         }
     }
 }
@@ -259,9 +273,13 @@ impl Coverage {
             "evicted_before": time(self.evicted_before),
             "complete": self.complete(),
         });
-        // Few captures have it.
+        // Few captures have these.
         if counters.lost_unnoted > 0 {
             coverage["lost_unnoted"] = counters.lost_unnoted.into();
+        }
+        if !counters.limits.is_empty() {
+            let limits = counters.limits.iter().map(|&(name, count)| (name.to_owned(), count.into()));
+            coverage["limits"] = limits.collect::<serde_json::Map<_, _>>().into();
         }
         coverage
     }
@@ -279,6 +297,20 @@ mod tests {
         counters.merge(&Counters { lost_unnoted: 3, ..Counters::default() });
         assert!(!counters.is_empty(), "it is published though nothing else is");
         assert_eq!((&json(&counters)["complete"], &json(&counters)["lost_unnoted"]), (&false.into(), &3.into()));
+    }
+
+    #[test]
+    fn limits_are_summed_by_name() {
+        let mut counters = Counters::default();
+        counters.limit("stream_limit", 1);
+        let mut other = Counters::default();
+        other.limit("memory_limit", 2);
+        other.limit("stream_limit", 3);
+        counters.merge(&other);
+        assert_eq!(counters.limits, [("stream_limit", 4), ("memory_limit", 2)]);
+        let json = Coverage { counters, ..Coverage::default() }.to_json();
+        assert_eq!(json["limits"], serde_json::json!({"stream_limit": 4, "memory_limit": 2}));
+        assert_eq!(Coverage::default().to_json().get("limits"), None);
     }
 
     #[test]

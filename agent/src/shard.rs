@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::{
     capture::Packet,
     coverage::{Counters, Reason},
-    dissect::{Conversation, Exchange, Reads, Settings},
+    dissect::{Conversation, Exchange, Reads, Relief, Settings},
     flow::{Flow, FlowTable, Limits, Protocol4},
     record::{Origin, Record, Redactor},
     status::{self, UndecodedFlow},
@@ -96,7 +96,8 @@ impl Shard {
         });
     }
 
-    /// Takes from the flows that hold most until the rest is within half of the limit.
+    /// Takes from the flows that hold most until the rest is within half of the limit: messages first, and where that is
+    /// not enough, all of it.
     fn relieve(&mut self) {
         let mut flows: Vec<_> = self.flows.iter_mut().map(|flow| (flow.state.held_bytes(), flow)).collect();
         let mut held: usize = flows.iter().map(|(bytes, _)| bytes).sum();
@@ -104,14 +105,18 @@ impl Shard {
             return;
         }
         let Out { epoch, redactor, records, counters, done } = &mut self.out;
-        flows.sort_unstable_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
-        for (bytes, flow) in flows {
-            if held <= HELD / 2 {
-                break;
+        for relief in [Relief::Messages, Relief::All] {
+            flows.sort_unstable_by_key(|(bytes, _)| std::cmp::Reverse(*bytes));
+            for (bytes, flow) in &mut flows {
+                if held <= HELD / 2 {
+                    return;
+                }
+                flow.state.relieve(relief, counters, done);
+                keep(flow, *epoch, redactor.as_ref(), done, records, counters);
+                let left = flow.state.held_bytes();
+                held = held.saturating_sub(*bytes) + left;
+                *bytes = left;
             }
-            held -= bytes;
-            flow.state.relieve(counters, done);
-            keep(flow, *epoch, redactor.as_ref(), done, records, counters);
         }
     }
 

@@ -1,14 +1,16 @@
 //! One flow's way through dissection: which protocol it speaks, which bytes reach the dissector, and the count of every
 //! byte. What no dissector reads is counted as undecoded, with its reason.
 //!
-//! A direction is in step, or lost. A lost one is read again only from the first byte of a turn: a segment that follows
-//! the other side's data and that begins like a message. A body may hold a whole message, so nothing else proves that
-//! one begins, and the first segment of a connection that is older than the capture proves nothing either.
+//! A direction is in step, or lost. A lost one is read again from the first byte of a turn: a segment that follows the
+//! other side's data and that begins like a message. A body may hold a whole message, so with most protocols nothing else
+//! proves that one begins, and the first segment of a connection that is older than the capture proves nothing either.
+//! Those that have a scan are also found elsewhere, by several messages in a row that fit.
+
+mod find;
 
 use super::{
-    Direction, Dissector, Exchange, Malformed, Match, Missing, Protocol, Scan, Settings,
-    detect::{self, Found},
-    input::{Input, Lane, Sync, Unread},
+    Direction, Dissector, Exchange, Malformed, Missing, Protocol, Settings,
+    input::{Lane, Sync, Unread},
     output::{Next, Output},
     tls,
 };
@@ -25,14 +27,6 @@ pub(super) const INPUT_LIMIT: usize = 64 << 10;
 /// Why a message beyond the limit is malformed, also one that came whole.
 pub(super) const TOO_LONG: &str = "input_limit";
 
-/// Turns of a connection joined in mid-stream that began like nothing known, until it is called unknown. It is still
-/// tried at each turn: the next message may be the first that begins where a segment does.
-const ATTEMPTS: u8 = 4;
-
-/// Bytes of a side, of a connection joined in mid-stream, that are searched for the start of a message. Those of a body
-/// can't hold more without one; afterwards it is looked for at turns only.
-const SCANNED: u64 = 1 << 20;
-
 /// What reads a conversation.
 #[derive(Clone, Copy, Debug)]
 pub enum Reads {
@@ -40,6 +34,14 @@ pub enum Reads {
     Protocol(&'static Protocol),
     /// Nothing does, for this reason.
     Undecoded(Reason),
+}
+
+/// How much a conversation gives back when too much is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Relief {
+    /// Messages, if that can be done without losing the thread; else all.
+    Messages,
+    All,
 }
 
 struct Reader {
@@ -104,9 +106,17 @@ impl Conversation {
             }
             Piece::End { how, time: _ } => self.end(from, how, counters),
         }
+        self.hand_on(counters, done);
+    }
+
+    /// What the dissector has reported.
+    fn hand_on(&mut self, counters: &mut Counters, done: &mut Vec<Exchange>) {
         let Some(reader) = &mut self.reader else {
             return;
         };
+        for (name, times) in reader.output.limits.drain(..) {
+            counters.limit(name, times);
+        }
         if done.is_empty() {
             std::mem::swap(done, &mut reader.output.done);
         } else {
@@ -143,8 +153,13 @@ impl Conversation {
         self.lanes.iter().map(|lane| lane.held().len()).sum::<usize>() + messages
     }
 
-    /// Gives back all that is held: messages being gathered are closed as they are, and reading goes on at later turns.
-    pub fn relieve(&mut self, counters: &mut Counters, done: &mut Vec<Exchange>) {
+    /// Gives back what is held: messages being gathered are closed as they are. A dissector that can goes on reading, unless
+    /// this is `Relief::All`; else reading goes on at later turns.
+    pub fn relieve(&mut self, relief: Relief, counters: &mut Counters, done: &mut Vec<Exchange>) {
+        let reads_on = self.reader.as_mut().is_some_and(|reader| reader.dissector.relieve(&mut reader.output));
+        if reads_on && relief == Relief::Messages {
+            return self.hand_on(counters, done);
+        }
         for direction in Direction::BOTH {
             if self.lanes[direction as usize].sync == Sync::InStep {
                 self.forget(direction, Reason::InputLimit, None, counters);
@@ -155,9 +170,7 @@ impl Conversation {
                 self.lose(direction, None, counters);
             }
         }
-        if let Some(reader) = &mut self.reader {
-            done.append(&mut reader.output.done);
-        }
+        self.hand_on(counters, done);
     }
 
     /// Start of the oldest exchange that is still open, or that may begin with bytes that are held.
@@ -226,198 +239,6 @@ impl Conversation {
                 counters.malformed(reader.protocol.name, what);
             }
             self.forget(from, reason, None, counters);
-        }
-    }
-
-    /// Asks whether a message begins with what is held and `chunk` behind it.
-    fn probe(&mut self, from: Direction, chunk: &[u8], time: Time, turn: bool, counters: &mut Counters) {
-        let lane = &mut self.lanes[from as usize];
-        let Sync::Probing(reason) = lane.sync else {
-            return;
-        };
-        let mut chunk = chunk;
-        if !lane.held().is_empty() {
-            lane.hold(chunk, time, turn);
-            chunk = &[];
-        }
-        let lane = &self.lanes[from as usize];
-        let bytes = if lane.held().is_empty() { chunk } else { lane.held() };
-        let unread = self.lanes[from.other() as usize].unread;
-        let verdict = match &mut self.reader {
-            Some(reader) => {
-                let role = role(self.reversed, from);
-                match (reader.protocol.probe)(role, bytes) {
-                    Match::Yes if reader.dissector.resume(role, bytes, unread, &mut reader.output) => Match::Yes,
-                    Match::Yes | Match::No => Match::No,
-                    Match::NeedMore => Match::NeedMore,
-                }
-            }
-            None => match detect::look(from, bytes, self.mid_stream) {
-                Found::Protocol { protocol, reversed } => {
-                    let plausible = self.open(protocol, reversed, from, chunk, unread, counters);
-                    if plausible { Match::Yes } else { Match::No }
-                }
-                Found::Encrypted { server_name, reversed } => {
-                    counters.undecoded.add(Reason::Encrypted, chunk.len() as u64);
-                    self.server_name = server_name.map(String::into_boxed_str);
-                    self.reversed = reversed;
-                    self.close(Reason::Encrypted, counters);
-                    return;
-                }
-                Found::Nothing => Match::No,
-                Found::NeedMore => Match::NeedMore,
-            },
-        };
-        match verdict {
-            Match::Yes => {
-                self.lanes[from as usize].sync = Sync::InStep;
-                // What the other side sent before anybody knew the protocol was there first.
-                let other = &mut self.lanes[from.other() as usize];
-                if other.whole && matches!(other.sync, Sync::Probing(_)) {
-                    other.sync = Sync::InStep;
-                    self.decode(from.other(), &[], time, false, counters);
-                }
-                self.decode(from, chunk, time, turn, counters);
-            }
-            Match::NeedMore if self.lanes[from as usize].held().len() + chunk.len() <= INPUT_LIMIT => {
-                self.lanes[from as usize].hold(chunk, time, turn);
-            }
-            Match::NeedMore | Match::No if self.may_scan(from, turn) => {
-                self.scan(from, chunk, time, turn, reason, counters);
-            }
-            Match::NeedMore | Match::No => {
-                let lane = &mut self.lanes[from as usize];
-                let unread = lane.clear() + chunk.len();
-                if unread == 0 {
-                    return;
-                }
-                counters.undecoded.add(reason, unread as u64);
-                (lane.sync, lane.whole, lane.refused) = (Sync::Lost(reason), false, true);
-                self.lose(from, None, counters);
-                self.give_up(counters);
-            }
-        }
-    }
-
-    /// Whether bytes that no probe takes for a start may hold one.
-    fn may_scan(&self, from: Direction, turn: bool) -> bool {
-        match &self.reader {
-            Some(reader) => reader.protocol.scan.is_some(),
-            None => self.mid_stream && (turn || self.lanes[from as usize].scanned < SCANNED),
-        }
-    }
-
-    /// Looks for a message that begins anywhere in what is held and `chunk` behind it.
-    fn scan(&mut self, from: Direction, chunk: &[u8], time: Time, turn: bool, reason: Reason, counters: &mut Counters) {
-        let lane = &mut self.lanes[from as usize];
-        if turn && self.reader.is_none() && matches!(lane.sync, Sync::Scanning(_)) {
-            // Another protocol may begin here.
-            if !matches!(detect::look(from, chunk, self.mid_stream), Found::Nothing) {
-                counters.undecoded.add(reason, lane.clear() as u64);
-                lane.sync = Sync::Probing(reason);
-                return self.probe(from, chunk, time, turn, counters);
-            }
-        }
-        lane.hold(chunk, time, turn);
-        let found = match &self.reader {
-            Some(reader) => {
-                (reader.protocol, reader.dissector.find(role(self.reversed, from), lane.begins_turn(), lane.held()))
-            }
-            None => detect::scan_all(lane.held()),
-        };
-        let (drop, found) = match found {
-            (protocol, Scan::Found { at, sender }) => (at, Some((protocol, sender))),
-            (_, Scan::Undecided(before)) if lane.held().len() - before > INPUT_LIMIT => (lane.held().len(), None),
-            (_, Scan::Undecided(before)) => (before, None),
-        };
-        lane.drop(drop);
-        counters.undecoded.add(reason, drop as u64);
-        let Some((protocol, sender)) = found else {
-            lane.whole = false;
-            if !lane.held().is_empty() {
-                lane.sync = Sync::Scanning(reason);
-                return;
-            }
-            lane.sync = Sync::Lost(reason);
-            if turn {
-                lane.refused = true;
-                self.give_up(counters);
-            }
-            return;
-        };
-        let unread = self.lanes[from.other() as usize].unread;
-        let held = self.lanes[from as usize].held();
-        let plausible = match &mut self.reader {
-            Some(reader) => reader.dissector.resume(sender, held, unread, &mut reader.output),
-            None => self.open(protocol, sender != from, from, &[], unread, counters),
-        };
-        if !plausible {
-            return;
-        }
-        self.lanes[from as usize].sync = Sync::InStep;
-        // What the other side said before can be read now, and comes first.
-        if let Sync::Scanning(reason) = self.lanes[from.other() as usize].sync {
-            self.scan(from.other(), &[], time, false, reason, counters);
-        }
-        self.decode(from, &[], time, false, counters);
-    }
-
-    /// A protocol is found, by what is held of `from` or by `chunk`: whether it is plausible here.
-    fn open(
-        &mut self,
-        protocol: &'static Protocol,
-        reversed: bool,
-        from: Direction,
-        chunk: &[u8],
-        unread: Unread,
-        counters: &mut Counters,
-    ) -> bool {
-        let mut reader = Reader { protocol, dissector: (protocol.open)(&self.settings), output: Output::new(protocol) };
-        for direction in Direction::BOTH {
-            let lane = &self.lanes[direction as usize];
-            if !lane.whole {
-                reader.dissector.lose(role(reversed, direction), lane.missed, &mut reader.output);
-            }
-            if let Some(how) = lane.ended {
-                let end = |input: &mut Input<'_>| {
-                    reader.dissector.end(role(reversed, direction), input, how, &mut reader.output)
-                };
-                self.lanes[direction as usize].read(&[], Time(0), false, end);
-            }
-        }
-        let lane = &self.lanes[from as usize];
-        let bytes = if lane.held().is_empty() { chunk } else { lane.held() };
-        if !lane.whole && !reader.dissector.resume(role(reversed, from), bytes, unread, &mut reader.output) {
-            return false;
-        }
-        self.reversed = reversed;
-        self.reads = Reads::Protocol(protocol);
-        self.reader = Some(reader);
-        for lane in self.lanes.iter_mut().filter(|_| protocol.scan.is_none()) {
-            if let Sync::Scanning(reason) = lane.sync {
-                counters.undecoded.add(reason, lane.clear() as u64);
-                lane.sync = Sync::Lost(reason);
-            }
-        }
-        true
-    }
-
-    /// No protocol was found in what a side sent: whether to go on looking. One side alone proves nothing: it may be a
-    /// scan, or a banner before the client speaks.
-    fn give_up(&mut self, counters: &mut Counters) {
-        if self.reader.is_some() {
-            return;
-        }
-        self.attempts = self.attempts.saturating_add(1);
-        if !self.mid_stream && self.lanes.iter().all(|lane| lane.refused) {
-            self.close(Reason::UnknownProtocol, counters);
-        } else if self.attempts >= ATTEMPTS {
-            self.reads = Reads::Undecoded(Reason::UnknownProtocol);
-            for lane in &mut self.lanes {
-                if let Sync::Lost(reason) = &mut lane.sync {
-                    *reason = Reason::UnknownProtocol;
-                }
-            }
         }
     }
 

@@ -21,20 +21,30 @@ pub struct Exchange {
     pub stream_id: Option<u64>,
     pub request: Option<Message>,
     pub response: Option<Message>,
-    /// Its stream was ended before its time.
+    /// Its stream was ended before its time, or not taken.
     pub reset: Option<Reset>,
     pub incomplete: Incomplete,
     /// Short names of what is worth a look: `upgraded`, `bad_chunk`, `pipelined`, …
     pub findings: Vec<&'static str>,
 }
 
-/// A stream's end by one side (HTTP/2's RST_STREAM).
+impl Exchange {
+    /// The target of a request of HTTP, when it is known.
+    pub fn target(&self) -> Option<&[u8]> {
+        match &self.request.as_ref()?.head {
+            Head::HttpRequest(head) => head.target.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+/// A stream's end by one side (HTTP/2's RST_STREAM, or GOAWAY).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reset {
     /// What that side sends goes this way.
     pub by: super::Direction,
-    /// Of the error code.
-    pub name: &'static str,
+    /// `None`: it was not seen.
+    pub code: Option<u32>,
 }
 
 /// Bytes of this exchange that are missing.
@@ -79,10 +89,10 @@ pub struct Message {
 }
 
 impl Message {
-    /// Bytes on the heap, but for those of the head.
+    /// Bytes on the heap.
     pub fn heap(&self) -> usize {
         let messages = self.body.messages.as_ref().map_or(0, |messages| messages.heap());
-        self.body.kept.capacity() + self.headers.heap() + self.trailers.heap() + messages
+        self.head.heap() + self.body.kept.capacity() + self.headers.heap() + self.trailers.heap() + messages
     }
 }
 
@@ -93,6 +103,24 @@ pub enum Head {
     HttpResponse(HttpResponse),
     KafkaRequest(Box<KafkaRequest>),
     KafkaResponse(Box<KafkaResponse>),
+}
+
+impl Head {
+    /// Bytes on the heap.
+    pub fn heap(&self) -> usize {
+        match self {
+            Self::HttpRequest(request) => request.heap(),
+            Self::HttpResponse(_) => 0,
+            Self::KafkaRequest(request) => {
+                let KafkaRequest { header, size: _, facts } = &**request;
+                size_of::<KafkaRequest>() + header.as_ref().map_or(0, |header| header.heap()) + facts.heap()
+            }
+            Self::KafkaResponse(response) => {
+                let KafkaResponse { correlation_id: _, size: _, facts } = &**response;
+                size_of::<KafkaResponse>() + facts.heap()
+            }
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,6 +140,20 @@ impl HttpRequest {
     pub fn new(method: impl Into<Cow<'static, str>>, target: Vec<u8>, version: &'static str) -> Self {
         Self { method: Some(method.into()), target: Some(target), site: None, version }
     }
+
+    fn heap(&self) -> usize {
+        let Self { method, target, site, version: _ } = self;
+        let method = match method {
+            None | Some(Cow::Borrowed(_)) => 0,
+            Some(Cow::Owned(method)) => method.capacity(),
+        };
+        let text = |text: &Option<Vec<u8>>| text.as_ref().map_or(0, Vec::capacity);
+        let site = site.as_ref().map_or(0, |site| {
+            let Site { scheme, authority, protocol } = &**site;
+            size_of::<Site>() + text(scheme) + text(authority) + text(protocol)
+        });
+        method + text(target) + site
+    }
 }
 
 /// Pseudo-headers of HTTP/2 that HTTP/1 has in other places. `None`: not known; empty: not sent.
@@ -119,6 +161,8 @@ impl HttpRequest {
 pub struct Site {
     pub scheme: Option<Vec<u8>>,
     pub authority: Option<Vec<u8>>,
+    /// What an extended CONNECT asks for (RFC 8441).
+    pub protocol: Option<Vec<u8>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -150,10 +194,10 @@ pub struct Body {
 pub struct Messages {
     /// The first ones.
     pub list: Vec<StreamMessage>,
-    /// All that were seen to begin.
-    pub count: u64,
+    /// All of them, so far. `None`: there may be others that were not seen, or could not be told apart.
+    pub count: Option<u64>,
     /// Their sizes together.
-    pub bytes: u64,
+    pub bytes: Option<u64>,
 }
 
 /// One of them.

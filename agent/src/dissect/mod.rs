@@ -22,7 +22,7 @@ mod tls;
 #[cfg(test)]
 mod tests;
 
-pub use conversation::{Conversation, Reads};
+pub use conversation::{Conversation, Reads, Relief};
 pub use exchange::{
     Body, Carried, Exchange, Head, Headers, HttpRequest, HttpResponse, Incomplete, Message, Messages, Reset, Site,
     StreamMessage,
@@ -165,8 +165,8 @@ pub trait Dissector: Send {
     /// `resume`.
     fn lose(&mut self, from: Direction, missing: Option<Missing>, out: &mut output::Output);
 
-    /// A turn begins with what the probe takes for a message: whether that is plausible here. `unread`: the other side's
-    /// last turn, when that is not read either.
+    /// A turn begins with what the probe takes for a message, or a scan has found one: whether that is plausible here.
+    /// `unread`: the other side's last turn, when that is not read either.
     fn resume(&mut self, from: Direction, bytes: &[u8], unread: input::Unread, out: &mut output::Output) -> bool;
 
     /// Finds where a lost side goes on in mid-stream. `turn`: the first byte begins a turn.
@@ -180,6 +180,11 @@ pub trait Dissector: Send {
     /// Bytes on the heap, besides those of exchanges.
     fn held(&self) -> usize {
         0
+    }
+
+    /// Too much is held: closes what holds most, and reads on. `false`: it can't, and nothing is done.
+    fn relieve(&mut self, _out: &mut output::Output) -> bool {
+        false
     }
 
     /// Nothing more comes in this direction.

@@ -7,10 +7,15 @@ use super::{
 };
 use crate::{coverage::Reason, time::Time};
 
+/// Findings that tell of a limit that was hit, which is counted besides.
+const LIMITS: [&str; 4] = ["header_block_limit", "header_list_limit", "memory_limit", "stream_limit"];
+
 /// See the module.
 pub struct Output {
     pub(super) pairing: Pairing,
     pub(super) done: Vec<Exchange>,
+    /// Limits that were hit, and how often.
+    pub(super) limits: Vec<(&'static str, u64)>,
     pub(super) left: Option<Reason>,
     pub(super) lost: [Option<Reason>; 2],
     pub(super) retry: [bool; 2],
@@ -35,6 +40,7 @@ impl Output {
             retry: [false; 2],
             next: None,
             malformed: Vec::new(),
+            limits: Vec::new(),
         }
     }
 
@@ -88,6 +94,11 @@ impl Output {
         self.pairing.response(message)
     }
 
+    /// Bytes that an exchange holds.
+    pub fn held(&self, handle: Handle) -> usize {
+        self.pairing.held_by(handle)
+    }
+
     /// A half that is being read, to add to its body.
     pub fn message(&mut self, handle: Handle, half: Half) -> Option<&mut Message> {
         self.pairing.message(handle, half)
@@ -100,7 +111,17 @@ impl Output {
 
     /// Something worth a look.
     pub fn finding(&mut self, handle: Handle, finding: &'static str) {
+        if LIMITS.contains(&finding) {
+            self.limit(finding, 1);
+        }
         self.pairing.finding(handle, finding);
+    }
+
+    /// A limit was hit so many times.
+    pub fn limit(&mut self, name: &'static str, times: u64) {
+        if times > 0 {
+            self.limits.push((name, times));
+        }
     }
 
     /// As `finding`, of the exchange that the next answer belongs to.

@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Exchange, Incomplete, Message, Missing, Protocol};
+use super::{Direction, Exchange, Incomplete, Message, Missing, Protocol};
 use crate::time::Time;
 
 /// Which half of an exchange.
@@ -16,6 +16,16 @@ use crate::time::Time;
 pub enum Half {
     Request,
     Response,
+}
+
+impl From<Direction> for Half {
+    /// Of what is sent so.
+    fn from(direction: Direction) -> Self {
+        match direction {
+            Direction::ToServer => Self::Request,
+            Direction::ToClient => Self::Response,
+        }
+    }
 }
 
 /// Names an open exchange: its number.
@@ -27,7 +37,7 @@ pub struct Handle(u32);
 const OUTSTANDING: usize = 256;
 
 /// Bytes that the open exchanges of one conversation may hold together, before they are reported as they are.
-const HELD: usize = 4 << 20;
+pub(super) const HELD: usize = 4 << 20;
 
 /// A body that grows is published again after this time at the earliest: each revision carries all that was kept.
 const GROWTH_EVERY: u64 = 1_000_000_000;
@@ -435,6 +445,10 @@ impl Pairing {
             slot.news = News::None;
             slot.published = before;
         }
+    }
+
+    pub(super) fn held_by(&self, handle: Handle) -> usize {
+        self.find(handle).and_then(|at| self.slots.get(at)).map_or(0, Slot::held)
     }
 
     pub(super) fn held(&self) -> usize {

@@ -39,6 +39,11 @@ pub(crate) fn coverage(coverage: &Value) -> String {
     if malformed > 0 {
         let _ = write!(line, "; malformed: {malformed} messages");
     }
+    let limits = coverage.get("limits").and_then(Value::as_object).into_iter().flatten();
+    let limits: Vec<String> = limits.map(|(name, count)| format!("{name} {count}")).collect();
+    if !limits.is_empty() {
+        let _ = write!(line, "; limits hit: {}", limits.join(", "));
+    }
     if let (false, Some(before)) = (complete, text("evicted_before")) {
         let _ = write!(line, "; calls before {before} were evicted");
     }

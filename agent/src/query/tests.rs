@@ -203,8 +203,8 @@ fn an_empty_answer_says_why() {
         Some("the filter could not be evaluated on 1 record: division by zero; they count as not matching")
     );
     assert!(
-        notes(&store, &question("kafka_api_key == 0"))
-            .contains(&"not collected by this build, so never present: kafka_api_key".to_owned())
+        notes(&store, &question("redis_key == \"a\""))
+            .contains(&"not collected by this build, so never present: redis_key".to_owned())
     );
     let late = Question { from: at(100), ..question("") };
     assert_eq!(

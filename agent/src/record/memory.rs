@@ -31,8 +31,8 @@ fn message(message: &Message) -> usize {
             };
             let text = |text: &Option<Vec<u8>>| text.as_ref().map_or(0, |text| allocated(text.capacity()));
             let site = site.as_ref().map_or(0, |site| {
-                let Site { scheme, authority } = &**site;
-                allocated(size_of::<Site>()) + text(scheme) + text(authority)
+                let Site { scheme, authority, protocol } = &**site;
+                allocated(size_of::<Site>()) + text(scheme) + text(authority) + text(protocol)
             });
             allocated(method) + text(target) + site
         }

@@ -48,7 +48,8 @@ impl Segment {
             + records.iter().map(Record::memory).sum::<usize>()
             + size_of_val(&*by_time)
             + size_of_val(&*revised)
-            + counters.malformed.capacity() * size_of::<(&str, &str, u64)>();
+            + counters.malformed.capacity() * size_of::<(&str, &str, u64)>()
+            + counters.limits.capacity() * size_of::<(&str, u64)>();
         Self { first: 0, records, counters, from, to, bytes, by_time, revised }
     }
 

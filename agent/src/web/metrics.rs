@@ -89,6 +89,8 @@ fn text(shared: &Shared) -> String {
         .iter()
         .map(|(protocol, reason, count)| (labels(&[("protocol", protocol), ("reason", reason)]), *count));
     page.many(Counter, "malformed_total", "Messages that were not what their protocol says.", malformed);
+    let limits = totals.limits.iter().map(|(name, count)| (labels(&[("limit", name)]), *count));
+    page.many(Counter, "limits_total", "Times that a limit of a dissector was hit.", limits);
     page.one(Counter, "redacted_values_total", "Values replaced before they were stored.", totals.redacted);
     page.one(Counter, "unreadable_packets_total", "Packets that no stage could read.", totals.unreadable_packets);
 

@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use super::{Budget, metadata, schema::Schemas, status};
 use crate::{
     dissect::{
-        Direction, Exchange, Field, Head, Headers, Kind, Match, Message, Protocol, Reset, Value, http, http2, text,
+        Direction, Exchange, Field, Headers, Kind, Match, Message, Protocol, Reset, Value, http,
+        http2::{self, error::CANCEL},
+        text,
     },
     flow::Protocol4,
     time::Time,
@@ -53,8 +55,9 @@ const FIELDS: &[Field] = &[
         json: true,
         doc: "Microseconds that the client gives the call",
         get: |exchange| match timeout(exchange) {
-            Some(nanos) => Value::Int(i64::try_from(nanos / 1000).unwrap_or(i64::MAX)),
-            None => Value::Absent,
+            Timeout::Nanos(nanos) => Value::Int(i64::try_from(nanos / 1000).unwrap_or(i64::MAX)),
+            Timeout::None => Value::Absent,
+            Timeout::Unknown => Value::Unknown,
         },
     },
     Field {
@@ -87,13 +90,6 @@ const FIELDS: &[Field] = &[
     },
 ];
 
-fn path(exchange: &Exchange) -> Option<&[u8]> {
-    match &exchange.request.as_ref()?.head {
-        Head::HttpRequest(head) => head.target.as_deref(),
-        _ => None,
-    }
-}
-
 /// "Path → "/" Service-Name "/" {method name}".
 fn parts(path: &[u8]) -> Option<(&[u8], &[u8])> {
     let path = path.strip_prefix(b"/")?;
@@ -102,11 +98,11 @@ fn parts(path: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 fn service(exchange: &Exchange) -> Value<'_> {
-    path(exchange).and_then(parts).map_or(Value::Unknown, |(service, _)| Value::Text(text(service)))
+    exchange.target().and_then(parts).map_or(Value::Unknown, |(service, _)| Value::Text(text(service)))
 }
 
 fn method(exchange: &Exchange) -> Value<'_> {
-    path(exchange).and_then(parts).map_or(Value::Unknown, |(_, method)| Value::Text(text(method)))
+    exchange.target().and_then(parts).map_or(Value::Unknown, |(_, method)| Value::Text(text(method)))
 }
 
 fn named(name: Option<&'static str>) -> Value<'static> {
@@ -157,8 +153,22 @@ fn details(exchange: &Exchange) -> Value<'_> {
     coded.and_then(|payload| details_of(&payload)).map_or(Value::Absent, |text| Value::Text(Cow::Owned(text)))
 }
 
-fn timeout(exchange: &Exchange) -> Option<u64> {
-    exchange.request.as_ref()?.headers.get("grpc-timeout").and_then(metadata::timeout)
+/// How long the client waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Timeout {
+    Nanos(u64),
+    None,
+    /// It may be among the headers that were not seen.
+    Unknown,
+}
+
+fn timeout(exchange: &Exchange) -> Timeout {
+    let Some(request) = &exchange.request else { return Timeout::Unknown };
+    match request.headers.get("grpc-timeout") {
+        Some(value) => metadata::timeout(value).map_or(Timeout::None, Timeout::Nanos),
+        None if request.headers_size.is_none() => Timeout::Unknown,
+        None => Timeout::None,
+    }
 }
 
 /// Headers that the protocol itself uses ("Call-Definition"), or HTTP.
@@ -220,20 +230,72 @@ fn hexadecimal(bytes: &[u8]) -> String {
 
 fn count(message: Option<&Message>) -> Value<'_> {
     let messages = message.and_then(|message| message.body.messages.as_ref());
-    messages.map_or(Value::Unknown, |messages| Value::Int(i64::try_from(messages.count).unwrap_or(i64::MAX)))
+    let count = messages.and_then(|messages| messages.count);
+    count.map_or(Value::Unknown, |count| Value::Int(i64::try_from(count).unwrap_or(i64::MAX)))
 }
 
-/// Timers end a little before or after what the header said when it was sent.
+/// Timers end a little before or after what the header said when it was sent: so much, and at most a tenth of it.
 const LATE: u64 = 5_000_000;
 
-/// What a reset at this time means for a call: its deadline has passed, or the client has lost interest.
+/// What a reset at this time means for a call: its deadline has passed, or the client has lost interest. `None` where
+/// nobody can tell.
 pub fn reset(exchange: &Exchange, time: Time) -> Option<&'static str> {
-    let Some(Reset { by: Direction::ToServer, name: "CANCEL" }) = exchange.reset else {
+    let Some(Reset { by: Direction::ToServer, code: Some(CANCEL) }) = exchange.reset else {
         return None;
     };
     let elapsed = time.0.saturating_sub(exchange.request.as_ref()?.started.0);
     match timeout(exchange) {
-        Some(timeout) if elapsed.saturating_add(LATE) >= timeout => Some("deadline_exceeded"),
-        Some(_) | None => Some("cancelled_by_client"),
+        Timeout::Nanos(timeout) if elapsed.saturating_add(LATE.min(timeout / 10)) >= timeout => {
+            Some("deadline_exceeded")
+        }
+        Timeout::Nanos(_) | Timeout::None => Some("cancelled_by_client"),
+        Timeout::Unknown => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dissect::{Head, HttpRequest};
+
+    #[test]
+    fn a_cancel_is_told_from_a_deadline_where_the_deadline_is_known() {
+        let after = |timeout: Option<&str>, known: bool, nanos: u64| {
+            let mut headers = Headers::default();
+            if let Some(timeout) = timeout {
+                headers.push(b"grpc-timeout", timeout.as_bytes());
+            }
+            let request = Message {
+                started: Time(1),
+                ended: Time(1),
+                head: Head::HttpRequest(HttpRequest::new("POST", b"/s.S/M".to_vec(), "2")),
+                headers,
+                headers_size: known.then_some(1),
+                trailers: Headers::default(),
+                body: Default::default(),
+            };
+            let exchange = Exchange {
+                number: 0,
+                revision: 0,
+                open: false,
+                protocol: &GRPC,
+                stream_id: Some(1),
+                request: Some(request),
+                response: None,
+                reset: Some(Reset { by: Direction::ToServer, code: Some(CANCEL) }),
+                incomplete: Default::default(),
+                findings: Vec::new(),
+            };
+            reset(&exchange, Time(1 + nanos))
+        };
+        assert_eq!(after(Some("1S"), true, 996_000_000), Some("deadline_exceeded"));
+        assert_eq!(after(Some("1S"), true, 990_000_000), Some("cancelled_by_client"));
+        // Five milliseconds would be most of it.
+        assert_eq!(after(Some("6m"), true, 2_000_000), Some("cancelled_by_client"));
+        assert_eq!(after(Some("6m"), true, 5_500_000), Some("deadline_exceeded"));
+        assert_eq!(after(None, true, 1_000_000_000), Some("cancelled_by_client"));
+        // Joined late: the header's name may be one of those that are not known.
+        assert_eq!(after(None, false, 1_000_000_000), None);
+        assert_eq!(after(Some("1S"), false, 1_000_000_000), Some("deadline_exceeded"));
     }
 }

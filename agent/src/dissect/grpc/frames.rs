@@ -49,6 +49,19 @@ pub struct Frame<'a> {
     pub trailers: bool,
     /// What was kept of the payload, up to the first byte that is missing or had no room.
     pub front: &'a [u8],
+    /// Why `front` is not all of it; `None` also while more of it comes.
+    pub lack: Option<Lack>,
+}
+
+/// Why a payload was not kept whole: what came first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lack {
+    /// There was no room for it.
+    Room,
+    /// Bytes of it are missing.
+    Lost,
+    /// Nothing more came of it.
+    Cut,
 }
 
 impl Frame<'_> {
@@ -70,7 +83,6 @@ pub struct Frames {
     room: usize,
     messages: u64,
     bytes: u64,
-    unframed: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -90,13 +102,14 @@ struct Entry {
     size: u32,
     flags: u8,
     front: Range<usize>,
+    lack: Option<Lack>,
 }
 
 impl Frames {
     /// `room`: bytes of payloads that may be kept, all messages together.
     pub fn new(flavor: Flavor, room: usize) -> Self {
         let state = State::Prefix([0; PREFIX], 0);
-        Self { flavor, state, entries: Vec::new(), kept: Vec::new(), room, messages: 0, bytes: 0, unframed: 0 }
+        Self { flavor, state, entries: Vec::new(), kept: Vec::new(), room, messages: 0, bytes: 0 }
     }
 
     /// DATA without its padding, in order.
@@ -127,10 +140,7 @@ impl Frames {
                         self.state = State::Prefix([0; PREFIX], 0);
                     }
                 }
-                State::Ended(_) => {
-                    self.unframed = self.unframed.saturating_add(bytes.len() as u64);
-                    return;
-                }
+                State::Ended(_) => return,
             }
         }
     }
@@ -141,27 +151,57 @@ impl Frames {
         if let State::Payload { left, keep } = &mut self.state {
             let used = count.min(*left);
             *left -= used;
-            *keep &= used == 0;
             count -= used;
-            if *left == 0 {
+            let (done, kept) = (*left == 0, *keep);
+            *keep &= used == 0;
+            if done {
                 self.state = State::Prefix([0; PREFIX], 0);
+            }
+            if used > 0 && kept {
+                // What would have had no room is not missed.
+                self.lacks(if self.room > 0 { Lack::Lost } else { Lack::Room });
             }
         }
         if count > 0 {
             self.boundaries_lost();
-            self.unframed = self.unframed.saturating_add(count);
         }
+    }
+
+    /// The last message is not kept whole.
+    fn lacks(&mut self, lack: Lack) {
+        if let Some(entry) = self.entries.last_mut() {
+            entry.lack = entry.lack.or(Some(lack));
+        }
+    }
+
+    /// What follows was not kept for want of room.
+    pub fn no_room(&mut self) {
+        if let State::Payload { keep: true, .. } = self.state {
+            self.lacks(Lack::Room);
+        }
+        self.boundaries_lost();
     }
 
     /// An unknown number of bytes is missing here.
     pub fn boundaries_lost(&mut self) {
+        if let State::Payload { keep: true, .. } = self.state {
+            self.lacks(Lack::Lost);
+        }
         if !matches!(self.state, State::Ended(_)) {
             self.state = State::Ended(Ended::PrefixLost);
         }
     }
 
+    /// Nothing more comes, though this is not the end of the direction.
+    pub fn cut(&mut self) {
+        if let State::Payload { keep: true, .. } = self.state {
+            self.lacks(Lack::Cut);
+        }
+    }
+
     /// The direction ends here.
     pub fn end(&mut self) {
+        self.cut();
         self.state = State::Ended(match self.state {
             State::Prefix(_, 0) => Ended::Clean,
             State::Prefix(..) | State::Payload { .. } => Ended::Cut,
@@ -181,28 +221,24 @@ impl Frames {
 
     /// The first [`MESSAGES`] of them, in order. The last one may still grow.
     pub fn messages(&self) -> impl ExactSizeIterator<Item = Frame<'_>> {
-        self.entries.iter().map(|Entry { size, flags, front }| Frame {
+        self.entries.iter().map(|Entry { size, flags, front, lack }| Frame {
             size: *size,
             compressed: flags & COMPRESSED != 0,
             trailers: flags & TRAILERS != 0,
             front: self.kept.get(front.clone()).unwrap_or_default(),
+            lack: *lack,
         })
     }
 
-    /// All messages whose prefix was read, without trailers.
-    pub fn count(&self) -> u64 {
-        self.messages
-    }
-
-    /// The sizes of all messages that are counted, as their prefixes say.
-    pub fn bytes(&self) -> u64 {
-        self.bytes
-    }
-
-    /// Bytes behind the place where the boundaries were lost, there or missing.
-    #[cfg(test)]
-    pub fn unframed(&self) -> u64 {
-        self.unframed
+    /// All messages that began so far, without trailers, and their sizes together, as their prefixes say. `None`: others
+    /// may have followed that could not be told apart.
+    pub fn totals(&self) -> Option<(u64, u64)> {
+        match self.state {
+            State::Ended(Ended::PrefixLost | Ended::BadFlags(_)) => None,
+            State::Ended(Ended::Cut | Ended::Clean) | State::Prefix(..) | State::Payload { .. } => {
+                Some((self.messages, self.bytes))
+            }
+        }
     }
 
     /// `None` while messages are read.
@@ -234,7 +270,7 @@ impl Frames {
         // Trailers end the stream, so one place behind the messages is enough for them.
         let told_apart = self.entries.len() < MESSAGES || flags & TRAILERS != 0 && self.entries.len() == MESSAGES;
         if told_apart {
-            self.entries.push(Entry { size, flags, front: self.kept.len()..self.kept.len() });
+            self.entries.push(Entry { size, flags, front: self.kept.len()..self.kept.len(), lack: None });
         }
         self.state = match size {
             0 => State::Prefix([0; PREFIX], 0),
@@ -246,8 +282,12 @@ impl Frames {
         let front = payload.get(..self.room).unwrap_or(payload);
         self.kept.extend_from_slice(front);
         self.room -= front.len();
+        let no_room = front.len() < payload.len();
         if let Some(entry) = self.entries.last_mut() {
             entry.front.end = self.kept.len();
+        }
+        if no_room {
+            self.lacks(Lack::Room);
         }
     }
 }
@@ -282,7 +322,7 @@ mod tests {
         let expected = list(&at_once);
         assert_eq!(expected.len(), 4);
         assert_eq!(expected[3], (10, false, b"0123456789".to_vec()));
-        assert_eq!((at_once.count(), at_once.bytes(), at_once.ended()), (4, 18, Some(Ended::Clean)));
+        assert_eq!((at_once.totals(), at_once.ended()), (Some((4, 18)), Some(Ended::Clean)));
         for cut in 0..bytes.len() {
             let mut frames = Frames::new(Flavor::Http2, 1000);
             frames.push(&bytes[..cut]);
@@ -324,9 +364,13 @@ mod tests {
                 }
                 let inside = [5..10, 20..23, 28..38].iter().any(|p| p.start <= from && to <= p.end);
                 assert_eq!(frames.ended() == Some(Ended::PrefixLost), !inside && from < to, "{from}..{to}");
-                if inside || from == to {
-                    assert_eq!((seen.len(), frames.unframed()), (4, 0));
+                let known = inside || from == to;
+                assert_eq!(frames.totals(), known.then_some((4, 18)), "{from}..{to}");
+                if known {
+                    assert_eq!(seen.len(), 4);
                 }
+                let lost = frames.messages().filter(|frame| !frame.whole());
+                assert!(lost.into_iter().all(|frame| frame.lack == Some(Lack::Lost)), "{from}..{to}");
                 let whole = frames.messages().filter(Frame::whole).count();
                 assert_eq!(whole == 4, from == to, "{from}..{to}");
             }
@@ -344,10 +388,26 @@ mod tests {
         frames.missing(4);
         assert_eq!(frames.unneeded(), 0);
         frames.push(&bytes[22..]);
-        let seen: Vec<_> = frames.messages().map(|frame| (frame.front.len(), frame.whole())).collect();
-        assert_eq!(seen, [(6, true), (2, false), (0, false)]);
+        let seen: Vec<_> = frames.messages().map(|frame| (frame.front.len(), frame.lack)).collect();
+        assert_eq!(seen, [(6, None), (2, Some(Lack::Room)), (0, Some(Lack::Room))]);
         frames.end();
         assert_eq!((frames.ended(), frames.unneeded()), (Some(Ended::Clean), u64::MAX));
+    }
+
+    #[test]
+    fn why_a_payload_is_not_whole_is_told() {
+        let lack = |room, after: fn(&mut Frames)| {
+            let mut frames = Frames::new(Flavor::Http2, room);
+            frames.push(&framed(&[(0, b"0123456789")])[..9]);
+            after(&mut frames);
+            frames.messages().next().and_then(|frame| frame.lack)
+        };
+        assert_eq!(lack(100, |_| {}), None);
+        assert_eq!(lack(100, Frames::end), Some(Lack::Cut));
+        assert_eq!(lack(100, Frames::boundaries_lost), Some(Lack::Lost));
+        assert_eq!(lack(100, |frames| frames.missing(2)), Some(Lack::Lost));
+        assert_eq!(lack(4, |frames| frames.missing(2)), Some(Lack::Room));
+        assert_eq!(lack(2, Frames::end), Some(Lack::Room), "what came first");
     }
 
     #[test]
@@ -357,7 +417,7 @@ mod tests {
             frames.push(&framed(&[(0, b"tick")]));
         }
         frames.push(&framed(&[(0x80, b"grpc-status:0\r\n")]));
-        assert_eq!((frames.count(), frames.bytes(), frames.messages().len()), (1000, 4000, MESSAGES + 1));
+        assert_eq!((frames.totals(), frames.messages().len()), (Some((1000, 4000)), MESSAGES + 1));
         let last = frames.messages().last().unwrap();
         assert!(last.trailers && last.whole() && last.front == b"grpc-status:0\r\n");
         assert!(frames.heap() < 8192);
@@ -372,7 +432,7 @@ mod tests {
         let mut frames = Frames::new(Flavor::Http2, 100);
         frames.push(&framed(&[(0, b"one"), (0x80, b"x"), (0, b"two")]));
         assert_eq!(frames.ended(), Some(Ended::BadFlags(0x80)));
-        assert_eq!((frames.count(), frames.unframed()), (1, 9));
+        assert_eq!((frames.totals(), frames.messages().len()), (None, 1));
         frames.end();
         assert_eq!(frames.ended(), Some(Ended::BadFlags(0x80)));
     }

@@ -6,6 +6,9 @@ use serde_json::Value;
 
 use super::{super::http::decode as coding, budget::Budget, content::Codec, guess, typed};
 
+/// Why a message that is larger than what is kept stays raw.
+pub const TOO_LARGE: &str = "too_large";
+
 /// One whole payload, and what the headers say about it.
 #[derive(Clone, Copy, Debug)]
 pub struct Payload<'a> {
@@ -68,7 +71,7 @@ pub fn undo(bytes: &[u8], encoding: Option<&[u8]>, limit: usize) -> Result<(Vec<
         Ok(Some(coding::Decoded { bytes, name, whole, damaged })) => match (whole, damaged) {
             (true, _) => Ok((bytes, name)),
             (false, true) => Err("grpc_encoding"),
-            (false, false) => Err("too_large"),
+            (false, false) => Err(TOO_LARGE),
         },
         Ok(None) => Err("grpc_encoding"),
         Err("content_encoding_unknown") => Err("grpc_encoding_unknown"),

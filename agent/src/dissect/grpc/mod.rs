@@ -32,4 +32,4 @@ mod wire;
 
 pub use budget::Budget;
 pub use call::{GRPC, binary_text, message_text, reset};
-pub use reader::{Reader, Types, of_body, types};
+pub use reader::{End, Reader, Types, of_body, types};

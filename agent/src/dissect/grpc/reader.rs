@@ -4,13 +4,13 @@ use prost_reflect::MessageDescriptor;
 
 use super::{
     content::{Codec, ContentType, Transport, content_type},
-    frames::{Ended, Flavor, Frame, Frames},
-    message::{Content, Payload, Tree, decode, undo},
+    frames::{Ended, Flavor, Frame, Frames, Lack},
+    message::{Content, Payload, TOO_LARGE, Tree, decode, undo},
     reflection,
     schema::Schemas,
     web,
 };
-use crate::dissect::{Carried, Exchange, Head, Headers, Message, Messages, StreamMessage};
+use crate::dissect::{Carried, Exchange, Headers, Message, Messages, StreamMessage};
 
 /// By what payloads get their names.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +35,17 @@ impl Types {
         let descriptor = method.map(|method| if answers { method.output() } else { method.input() });
         Self { descriptor, learned, reflection }
     }
+}
+
+/// How a body ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// With its last byte.
+    Whole,
+    /// Its stream was reset: what was under way is not read.
+    Reset,
+    /// More of it may have passed, or be on its way.
+    Cut,
 }
 
 /// See the module.
@@ -72,8 +83,9 @@ impl Reader {
         })
     }
 
-    /// More of the body came.
-    pub fn push(&mut self, bytes: &[u8], message: &mut Message) {
+    /// More of the body came. How many bytes more are held for it, here and in the message.
+    pub fn push(&mut self, bytes: &[u8], message: &mut Message) -> usize {
+        let before = self.heap();
         match &mut self.text {
             None => self.frames.push(bytes),
             Some(text) => {
@@ -85,7 +97,8 @@ impl Reader {
                 }
             }
         }
-        self.settle(message, false);
+        let given = self.settle(message, false);
+        self.heap().saturating_sub(before) + given
     }
 
     /// Bytes of the body pass that are not looked at, or are missing.
@@ -104,13 +117,18 @@ impl Reader {
     }
 
     /// Nothing more comes; a finding when messages could not be told apart to the end.
-    pub fn end(&mut self, whole: bool, message: &mut Message) -> Option<&'static str> {
-        match &self.text {
-            Some(text) if !text.complete() => self.frames.boundaries_lost(),
-            Some(_) | None if whole => self.frames.end(),
-            Some(_) | None => {}
+    pub fn end(&mut self, end: End, message: &mut Message) -> Option<&'static str> {
+        match (&self.text, end) {
+            (Some(text), _) if !text.complete() => self.frames.boundaries_lost(),
+            (_, End::Whole) => self.frames.end(),
+            (_, End::Reset | End::Cut) => self.frames.cut(),
         }
         self.settle(message, true);
+        if end == End::Cut
+            && let Some(messages) = &mut message.body.messages
+        {
+            (messages.count, messages.bytes) = (None, None);
+        }
         match self.frames.ended() {
             Some(Ended::BadFlags(_)) => Some("bad_grpc_frame"),
             Some(Ended::Cut) => Some("grpc_message_cut"),
@@ -134,10 +152,11 @@ impl Reader {
         std::mem::take(&mut self.descriptors)
     }
 
-    /// Hands on what is whole by now; at the end also what is not.
-    fn settle(&mut self, message: &mut Message, end: bool) {
+    /// Hands on what is whole by now; at the end also what is not. How many bytes that are.
+    fn settle(&mut self, message: &mut Message, end: bool) -> usize {
         let messages = message.body.messages.get_or_insert_default();
-        (messages.count, messages.bytes) = (self.frames.count(), self.frames.bytes());
+        (messages.count, messages.bytes) = self.frames.totals().unzip();
+        let mut given = 0;
         let known = self.frames.messages().len();
         for (index, frame) in self.frames.messages().enumerate().skip(self.done) {
             // Only the last one may still grow.
@@ -146,21 +165,29 @@ impl Reader {
             }
             self.done = index + 1;
             if frame.trailers {
+                let before = message.trailers.heap();
                 trailers(&frame, self.encoding.as_deref(), self.limit, &mut message.trailers);
+                given += message.trailers.heap().saturating_sub(before);
                 continue;
             }
             let (carried, encoding) = self.carried(&frame);
             if self.types.reflection && frame.whole() && !frame.compressed {
                 self.descriptors.extend(reflection::descriptors(frame.front).map(<[u8]>::to_vec));
             }
+            given += size_of::<StreamMessage>() + carried.heap();
             let messages = message.body.messages.get_or_insert_default();
             messages.list.push(StreamMessage { size: frame.size, carried, encoding });
         }
+        given
     }
 
     fn carried(&self, frame: &Frame<'_>) -> (Carried, Option<&'static str>) {
         if !frame.whole() {
-            let why = if self.frames.ended() == Some(Ended::PrefixLost) { "lost" } else { "too_large" };
+            let why = match frame.lack {
+                Some(Lack::Room) => TOO_LARGE,
+                Some(Lack::Lost) => "lost",
+                Some(Lack::Cut) | None => "cut_short",
+            };
             return (Carried::Raw { bytes: frame.front.to_vec(), why }, None);
         }
         let payload = Payload {
@@ -204,12 +231,8 @@ fn trailers(frame: &Frame<'_>, encoding: Option<&[u8]>, limit: usize, trailers: 
 
 /// The types of the requests or the answers (`answers`) of this call.
 pub fn types(exchange: Option<&mut Exchange>, answers: bool, operator: &Schemas) -> Types {
-    let request = exchange.and_then(|exchange| exchange.request.as_ref());
-    let path = request.and_then(|request| match &request.head {
-        Head::HttpRequest(head) => head.target.as_deref(),
-        _ => None,
-    });
-    Types::of(path, answers, operator, None)
+    let exchange = exchange.map(|exchange| &*exchange);
+    Types::of(exchange.and_then(Exchange::target), answers, operator, None)
 }
 
 /// The messages of a body that is over, as far as it was kept (gRPC-Web over HTTP/1).
@@ -218,22 +241,41 @@ pub fn of_body(message: &mut Message, types: Types, limit: usize) -> Option<Opti
     let kept = std::mem::take(&mut message.body.kept);
     reader.push(&kept, message);
     let whole = message.body.size == Some(kept.len() as u64);
-    if !whole {
+    // What is cut at the limit is cut at the end of a character.
+    if !whole && kept.len() + CHARACTER > limit {
+        reader.frames.no_room();
+    } else if !whole {
         reader.lose();
     }
     message.body.truncated = false;
-    Some(reader.end(whole, message))
+    Some(reader.end(if whole { End::Whole } else { End::Cut }, message))
 }
+
+/// Bytes of a character of UTF-8, at most.
+const CHARACTER: usize = 4;
 
 impl Messages {
     /// Bytes on the heap.
     pub fn heap(&self) -> usize {
-        let carried = |message: &StreamMessage| match &message.carried {
-            Carried::Fields { json, type_name, .. } => {
-                json.capacity() + type_name.as_ref().map_or(0, |name| name.len())
-            }
-            Carried::Raw { bytes, .. } => bytes.capacity(),
-        };
-        self.list.capacity() * size_of::<StreamMessage>() + self.list.iter().map(carried).sum::<usize>()
+        let carried = self.list.iter().map(|message| message.carried.heap()).sum::<usize>();
+        self.list.capacity() * size_of::<StreamMessage>() + carried
+    }
+
+    /// The limits that were hit, and how often: on the size of one, and on how many are told apart.
+    pub fn limits(&self) -> [(&'static str, u64); 2] {
+        let too_large = |message: &&StreamMessage| matches!(message.carried, Carried::Raw { why: TOO_LARGE, .. });
+        let too_large = self.list.iter().filter(too_large).count();
+        let more = self.count.is_some_and(|count| count > self.list.len() as u64);
+        [("message_size_limit", too_large as u64), ("message_list_limit", u64::from(more))]
+    }
+}
+
+impl Carried {
+    /// Bytes on the heap.
+    fn heap(&self) -> usize {
+        match self {
+            Self::Fields { json, type_name, .. } => json.capacity() + type_name.as_ref().map_or(0, |name| name.len()),
+            Self::Raw { bytes, .. } => bytes.capacity(),
+        }
     }
 }

@@ -17,7 +17,7 @@ use std::{
 };
 
 use prost::Message;
-use prost_reflect::{DescriptorPool, MessageDescriptor, MethodDescriptor};
+use prost_reflect::{DescriptorPool, MethodDescriptor};
 use prost_types::{FileDescriptorProto, FileDescriptorSet};
 
 use super::{known, slim, wire::Wire};
@@ -71,7 +71,6 @@ pub struct Schemas {
     definitions: usize,
     /// Those of all that were made of the same operator's file.
     all_definitions: Arc<AtomicUsize>,
-    added: u64,
     refused: u64,
 }
 
@@ -96,7 +95,6 @@ impl Schemas {
             seen: HashMap::new(),
             definitions: 0,
             all_definitions: Arc::default(),
-            added: 0,
             refused: 0,
         }
     }
@@ -159,23 +157,8 @@ impl Schemas {
         service.methods().find(|candidate| candidate.name() == method)
     }
 
-    /// A message by its full name.
-    pub fn message(&self, full_name: &str) -> Option<MessageDescriptor> {
-        self.pool.get_message_by_name(full_name)
-    }
-
     pub fn pool(&self) -> &DescriptorPool {
         &self.pool
-    }
-
-    /// Learned files in use.
-    pub fn added(&self) -> u64 {
-        self.added
-    }
-
-    /// Learned files that wait for others.
-    pub fn waiting(&self) -> usize {
-        self.waiting.len()
     }
 
     /// Learned files that were refused, at once or when what they waited for came.
@@ -222,7 +205,6 @@ impl Schemas {
         if self.pool.add_file_descriptor_proto(file).is_err() {
             return Learned::Refused;
         }
-        self.added += 1;
         self.add_waiting();
         Learned::Added
     }
@@ -231,10 +213,7 @@ impl Schemas {
     fn add_waiting(&mut self) {
         while let Some(at) = self.waiting.iter().position(|file| self.complete(file)) {
             let file = self.waiting.swap_remove(at);
-            match self.pool.add_file_descriptor_proto(file) {
-                Ok(()) => self.added += 1,
-                Err(_) => self.refused += 1,
-            }
+            self.refused += u64::from(self.pool.add_file_descriptor_proto(file).is_err());
         }
     }
 
@@ -248,6 +227,14 @@ fn version(bytes: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     bytes.hash(&mut hasher);
     hasher.finish()
+}
+
+#[cfg(test)]
+impl Schemas {
+    /// A message by its full name.
+    pub(super) fn message(&self, full_name: &str) -> Option<prost_reflect::MessageDescriptor> {
+        self.pool.get_message_by_name(full_name)
+    }
 }
 
 #[cfg(test)]
@@ -315,7 +302,7 @@ mod tests {
             for at in order {
                 assert_ne!(schemas.learn(&files[at].encode_to_vec()), Learned::Refused);
             }
-            assert_eq!((schemas.added(), schemas.waiting(), schemas.refused()), (3, 0, 0));
+            assert_eq!((schemas.waiting.len(), schemas.refused()), (0, 0));
             assert!(["test.A", "test.B", "test.C"].iter().all(|name| schemas.message(name).is_some()));
             assert_eq!(schemas.learn(&files[0].encode_to_vec()), Learned::Known);
         }
@@ -342,7 +329,7 @@ mod tests {
         for number in 0..1000 {
             schemas.learn(&file(&format!("{number}.proto"), &["never.proto"], "A").encode_to_vec());
         }
-        assert_eq!((schemas.waiting(), schemas.refused()), (FILES, 1000 - FILES as u64));
+        assert_eq!((schemas.waiting.len(), schemas.refused()), (FILES, 1000 - FILES as u64));
         let mut schemas = Schemas::default();
         let mut large = file("large.proto", &[], "A");
         large.source_code_info = Some(Default::default());

@@ -3,21 +3,41 @@
 use std::borrow::Cow;
 
 use crate::dissect::{
-    Body, Direction, Exchange, Field, Head, Headers, HttpRequest, HttpResponse, Kind, Message, Site, Value, text,
+    Body, Direction, Exchange, Field, Head, Headers, HttpRequest, HttpResponse, Kind, Message, Value, http2::error,
+    text,
 };
 
 pub const FIELDS: &[Field] = &[
     Field { name: "method", kind: Kind::Text, json: true, doc: "Request method, as sent", get: method },
     Field { name: "path", kind: Kind::Text, json: true, doc: "Path of the request, without query", get: path },
     Field { name: "url", kind: Kind::Text, json: true, doc: "URL of the request, with its query", get: url },
+    Field {
+        name: "authority",
+        kind: Kind::Text,
+        json: true,
+        doc: "Host and port that the client asked for: :authority, or the Host header",
+        get: authority,
+    },
+    Field {
+        name: "connect_protocol",
+        kind: Kind::Text,
+        json: true,
+        doc: "What an extended CONNECT (RFC 8441) asks for: websocket, …",
+        get: connect_protocol,
+    },
     Field { name: "http_version", kind: Kind::Text, json: true, doc: "1.0, 1.1, 2 or 3", get: http_version },
     Field { name: "status_code", kind: Kind::Int, json: true, doc: "Status of the final response", get: status_code },
     Field {
         name: "stream_error",
         kind: Kind::Text,
         json: true,
-        doc: "Error code of the reset that ended the HTTP/2 stream before its time: CANCEL, REFUSED_STREAM, …",
-        get: |exchange| exchange.reset.map_or(Value::Absent, |reset| Value::Text(Cow::Borrowed(reset.name))),
+        doc: "Error code of the RST_STREAM that ended the HTTP/2 stream before its time, or of the GOAWAY that left it \
+              out: CANCEL, REFUSED_STREAM, …, 0x1f for one without a name",
+        get: |exchange| match exchange.reset.map(|reset| reset.code) {
+            None => Value::Absent,
+            Some(None) => Value::Unknown,
+            Some(Some(code)) => Value::Text(error::name(code)),
+        },
     },
     Field {
         name: "stream_reset_by",
@@ -41,7 +61,7 @@ pub const FIELDS: &[Field] = &[
         name: "request.headers",
         kind: Kind::TextMap,
         json: false,
-        doc: "Request headers by lower-case name, repeats joined by \", \"",
+        doc: "Request headers by lower-case name, repeats joined by \", \", cookies by \"; \"",
         get: |exchange| of_request(exchange, |message| Value::TextMap(header_map(&message.headers))),
     },
     Field {
@@ -178,14 +198,19 @@ fn path(exchange: &Exchange) -> Value<'_> {
 
 /// The target without scheme and authority, if it has them (RFC 9112 section 3.2.2).
 fn origin(target: &[u8]) -> &[u8] {
-    match authority_start(target) {
-        Some(start) => {
-            let authority = &target[start..];
-            let end = authority.iter().position(|byte| b"/?".contains(byte)).unwrap_or(authority.len());
-            &authority[end.min(fragment(authority))..]
-        }
-        None => target,
-    }
+    authority_range(target).map_or(target, |range| &target[range.end..])
+}
+
+/// The authority of a target that has one; else empty.
+fn authority_of(target: &[u8]) -> &[u8] {
+    authority_range(target).map_or(&[], |range| &target[range])
+}
+
+fn authority_range(target: &[u8]) -> Option<std::ops::Range<usize>> {
+    let start = authority_start(target)?;
+    let authority = &target[start..];
+    let end = authority.iter().position(|byte| b"/?".contains(byte)).unwrap_or(authority.len());
+    Some(start..start + end.min(fragment(authority)))
 }
 
 /// Where a fragment begins. A target has none (RFC 9112 section 3.2), but some clients send it. It has no space of its
@@ -207,35 +232,58 @@ fn target(exchange: &Exchange) -> Option<(&[u8], &HttpRequest)> {
 }
 
 fn url(exchange: &Exchange) -> Value<'_> {
-    let Some((message, _)) = request(exchange) else {
-        return Value::Unknown;
-    };
     let Some((target, head)) = target(exchange) else {
         return Value::Unknown;
     };
-    if let Some(site) = head.site.as_deref().filter(|_| target.starts_with(b"/")) {
-        return of_site(site, message, target);
+    if !target.starts_with(b"/") {
+        return Value::Text(text(target));
     }
-    let host = message.headers.get("host").filter(|host| !host.is_empty());
-    match host {
+    let scheme: &[u8] = match head.site.as_deref().map(|site| &site.scheme) {
         // RFC 9110 section 7.1: the scheme is that of the connection.
-        Some(host) if target.starts_with(b"/") => {
-            Value::Text(Cow::Owned(["http://", &text(host), &text(target)].concat()))
-        }
+        None => b"http",
+        Some(Some(scheme)) => scheme,
+        Some(None) => return Value::Unknown,
+    };
+    match authority(exchange) {
+        Value::Text(authority) => Value::Text(Cow::Owned([&text(scheme), "://", &authority, &text(target)].concat())),
+        Value::Unknown => Value::Unknown,
         _ => Value::Text(text(target)),
     }
 }
 
-/// HTTP/2 sends scheme and authority apart (RFC 9113 section 8.3.1); a host header may stand for the authority.
-fn of_site<'a>(site: &Site, message: &Message, target: &'a [u8]) -> Value<'a> {
-    let (Some(scheme), Some(authority)) = (&site.scheme, &site.authority) else {
+/// HTTP/2 sends it apart (RFC 9113 section 8.3.1), and a host header may stand for it; HTTP/1 sends a host header, unless
+/// it is in the target (RFC 9112 section 3.2).
+fn authority(exchange: &Exchange) -> Value<'_> {
+    let Some((message, head)) = request(exchange) else {
         return Value::Unknown;
     };
-    let authority = if authority.is_empty() { message.headers.get("host").unwrap_or_default() } else { authority };
-    if authority.is_empty() {
-        return Value::Text(text(target));
+    let sent: &[u8] = match (&head.site, head.target.as_deref()) {
+        (Some(site), _) => match &site.authority {
+            Some(authority) => authority,
+            None => return Value::Unknown,
+        },
+        (None, Some(target)) if head.method.as_deref() == Some("CONNECT") && !target.starts_with(b"/") => target,
+        (None, target) => target.map_or(&[], authority_of),
+    };
+    match (sent, message.headers.get("host").unwrap_or_default()) {
+        ([], []) if message.headers_size.is_none() => Value::Unknown,
+        ([], []) => Value::Absent,
+        ([], host) => Value::Text(text(host)),
+        (sent, _) => Value::Text(text(sent)),
     }
-    Value::Text(Cow::Owned([&text(scheme), "://", &text(authority), &text(target)].concat()))
+}
+
+/// RFC 8441: of requests whose method may be CONNECT.
+fn connect_protocol(exchange: &Exchange) -> Value<'_> {
+    let Some((_, HttpRequest { method, target: _, site: Some(site), version: _ })) = request(exchange) else {
+        return Value::Absent;
+    };
+    match &site.protocol {
+        Some(protocol) if protocol.is_empty() => Value::Absent,
+        Some(protocol) => Value::Text(text(protocol)),
+        None if method.as_deref().is_none_or(|method| method == "CONNECT") => Value::Unknown,
+        None => Value::Absent,
+    }
 }
 
 fn query_string(exchange: &Exchange) -> Value<'_> {
@@ -250,7 +298,7 @@ fn query_string(exchange: &Exchange) -> Value<'_> {
     let pairs = target[question + 1..].split(|&byte| byte == b'&').filter(|pair| !pair.is_empty());
     for pair in pairs.take(PARAMETERS) {
         let (name, value) = split_once(pair, b'=').unwrap_or((pair, &[]));
-        insert(&mut map, percent_decoded(name), percent_decoded(value));
+        insert(&mut map, percent_decoded(name), percent_decoded(value), ", ");
     }
     Value::TextMap(map)
 }
@@ -294,7 +342,9 @@ fn header_map(headers: &Headers) -> Map<'_> {
         if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
             name = Cow::Owned(name.to_ascii_lowercase());
         }
-        insert(&mut map, name, text(value));
+        // RFC 9113 section 8.2.3: cookies may come one by one, and are joined so.
+        let separator = if name == "cookie" { "; " } else { ", " };
+        insert(&mut map, name, text(value), separator);
     }
     map
 }
@@ -305,15 +355,15 @@ fn cookies<'a>(headers: &'a Headers, header: &str, all: bool) -> Map<'a> {
     for (_, value) in headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(header.as_bytes())) {
         let pairs = value.split(|&byte| byte == b';').map(<[u8]>::trim_ascii).filter(|pair| !pair.is_empty());
         for (name, value) in pairs.take(if all { usize::MAX } else { 1 }).filter_map(|pair| split_once(pair, b'=')) {
-            insert(&mut map, text(name), text(value));
+            insert(&mut map, text(name), text(value), ", ");
         }
     }
     map
 }
 
-fn insert<'a>(map: &mut Map<'a>, name: Cow<'a, str>, value: Cow<'a, str>) {
+fn insert<'a>(map: &mut Map<'a>, name: Cow<'a, str>, value: Cow<'a, str>, separator: &str) {
     match map.iter_mut().find(|(known, _)| *known == name) {
-        Some((_, values)) => *values = Cow::Owned([values, ", ", &value].concat()),
+        Some((_, values)) => *values = Cow::Owned([values, separator, &value].concat()),
         None => map.push((name, value)),
     }
 }

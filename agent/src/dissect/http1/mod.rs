@@ -40,7 +40,8 @@ pub(super) static HTTP: Protocol = Protocol {
 enum State {
     Head(Scan),
     Body(Reading),
-    /// After CONNECT: what follows is HTTP only when the tunnel is refused.
+    /// After CONNECT: what follows is HTTP only when the tunnel is refused. After an upgrade to HTTP/2 was granted: what
+    /// follows comes behind the request.
     Waiting,
     Lost,
 }
@@ -54,12 +55,14 @@ struct Http1 {
     interim: bool,
     /// A request began since the server's side was last lost.
     asked: bool,
+    /// An upgrade to HTTP/2 was granted while the request still came (RFC 7540 section 3.2: all of it in HTTP/1).
+    upgraded: bool,
 }
 
 impl Http1 {
     fn new(settings: &Settings) -> Self {
         let state = || State::Head(Scan::default());
-        Self { settings: settings.clone(), states: [state(), state()], interim: false, asked: false }
+        Self { settings: settings.clone(), states: [state(), state()], interim: false, asked: false, upgraded: false }
     }
 
     /// Reads one head, if it is whole. Whether there may be more to read.
@@ -144,11 +147,10 @@ impl Http1 {
         if status == 101 && message.headers.get("upgrade").is_some_and(|name| name.eq_ignore_ascii_case(b"h2c")) {
             // RFC 7540 section 3.2: the final answer comes in HTTP/2, as that of stream 1.
             out.awaited_finding("upgraded");
-            let settings = out.awaited().and_then(|exchange| exchange.request.as_ref()).map(start::http2_settings);
-            let header = settings.unwrap_or_default();
-            let dissector = |handle| Box::new(Http2::upgraded(&self.settings, handle, &header)) as Box<dyn Dissector>;
-            out.become_streams(&HTTP2, 1, dissector);
-            self.states = [State::Lost, State::Lost];
+            (self.upgraded, self.states[Direction::ToClient as usize]) = (true, State::Waiting);
+            if !matches!(self.states[Direction::ToServer as usize], State::Body(_)) {
+                self.become_http2(out);
+            }
             return Ok(false);
         }
         self.interim = matches!(status, 100..=199) && status != 101;
@@ -205,6 +207,17 @@ impl Http1 {
         self.begin_body(Direction::ToClient, handle, framing, &facts, asked == Asked::Unknown, input, out)
     }
 
+    /// Both sides go on in HTTP/2: an upgrade to it was granted, and the request is whole.
+    fn become_http2(&mut self, out: &mut Output) {
+        let request = out.awaited().and_then(|exchange| exchange.request.as_ref());
+        let (header, asked) =
+            request.map(|request| (start::http2_settings(request), request.ended)).unwrap_or_default();
+        let dissector =
+            |handle| Box::new(Http2::upgraded(&self.settings, handle, asked, &header)) as Box<dyn Dissector>;
+        out.become_streams(&HTTP2, 1, dissector);
+        (self.upgraded, self.states) = (false, [State::Lost, State::Lost]);
+    }
+
     #[expect(clippy::too_many_arguments, reason = "what both kinds of message share, called from two places")]
     fn begin_body(
         &mut self,
@@ -216,7 +229,7 @@ impl Http1 {
         input: &Input<'_>,
         out: &mut Output,
     ) -> Result<bool, Malformed> {
-        let half = half(from);
+        let half = Half::from(from);
         if let Framing::Unclear(why) = framing {
             out.finding(handle, why);
             self.bodiless(out, handle, half, None);
@@ -242,7 +255,7 @@ impl Http1 {
         let State::Body(reading) = &mut self.states[from as usize] else {
             return Ok(false);
         };
-        let (handle, half) = (reading.handle, half(from));
+        let (handle, half) = (reading.handle, Half::from(from));
         if reading.fresh && (reading.unsure || reading.expects) && input.bytes().is_empty() {
             // What comes next tells whether it is the body: nothing is passed over yet.
             return Ok(false);
@@ -288,6 +301,10 @@ impl Http1 {
             Ok(None) => Ok(false),
             Ok(Some(size)) => {
                 self.close(from, Some(size), out);
+                if self.upgraded {
+                    self.become_http2(out);
+                    return Ok(false);
+                }
                 Ok(true)
             }
             Err(Malformed(why)) => {
@@ -304,13 +321,17 @@ impl Http1 {
             self.states[from as usize] = state;
             return;
         };
-        let (handle, half) = (reading.handle, half(from));
+        let (handle, half) = (reading.handle, Half::from(from));
         let types = grpc::types(out.exchange(handle), half == Half::Response, &self.settings.schemas);
         let mut carries_messages = false;
         if let Some(message) = out.message(handle, half) {
             let mut finding = settle(message, size, reading.coding, self.settings.max_body);
             if let Some(lost) = grpc::of_body(message, types, self.settings.max_body) {
                 (carries_messages, finding) = (true, finding.or(lost));
+            }
+            let limits = message.body.messages.as_ref().map(|messages| messages.limits());
+            for (name, times) in limits.into_iter().flatten() {
+                out.limit(name, times);
             }
             if let Some(finding) = finding {
                 out.finding(handle, finding);
@@ -370,7 +391,7 @@ impl Dissector for Http1 {
         }
         let (handle, complete) = (reading.handle, reading.complete());
         out.missing(handle, Missing { bytes: used, ..missing });
-        if let Some(message) = out.message(handle, half(from)) {
+        if let Some(message) = out.message(handle, Half::from(from)) {
             message.body.truncated = true;
             pass(message, missing);
         }
@@ -383,13 +404,17 @@ impl Dissector for Http1 {
     fn passed_over(&mut self, from: Direction, missing: Missing, out: &mut Output) {
         if let State::Body(reading) = &self.states[from as usize] {
             out.missing(reading.handle, missing);
-            if let Some(message) = out.message(reading.handle, half(from)) {
+            if let Some(message) = out.message(reading.handle, Half::from(from)) {
                 pass(message, missing);
             }
         }
     }
 
     fn lose(&mut self, from: Direction, missing: Option<Missing>, out: &mut Output) {
+        if std::mem::take(&mut self.upgraded) {
+            // Where the request ends, and HTTP/2 begins, is not known any more.
+            out.leave(Reason::Upgraded);
+        }
         let reading = match &self.states[from as usize] {
             State::Body(reading) => {
                 if let Some(missing) = missing {
@@ -470,13 +495,6 @@ impl Dissector for Http1 {
 fn pass(message: &mut Message, missing: Missing) {
     message.body.end_lost = missing.time.is_none();
     message.ended = message.ended.max(missing.time.unwrap_or_default());
-}
-
-fn half(from: Direction) -> Half {
-    match from {
-        Direction::ToServer => Half::Request,
-        Direction::ToClient => Half::Response,
-    }
 }
 
 /// Whether the server's last turn, which was not read, may have been `100 Continue`.

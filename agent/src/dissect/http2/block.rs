@@ -166,14 +166,14 @@ impl Fields {
             Part::Absent => Some(Vec::new()),
             Part::Unknown => None,
         };
-        let (authority, scheme) = (known(&self.authority), known(&self.scheme));
+        let (authority, scheme, protocol) = (known(&self.authority), known(&self.scheme), known(&self.protocol));
         let target = match self.part(&self.path) {
             Part::Is(path) => Some(path),
             // Section 8.5: CONNECT has an authority only.
             Part::Absent if method.as_deref() == Some("CONNECT") => authority.clone(),
             Part::Absent | Part::Unknown => None,
         };
-        HttpRequest { method, target, site: Some(Box::new(Site { scheme, authority })), version: "2" }
+        HttpRequest { method, target, site: Some(Box::new(Site { scheme, authority, protocol })), version: "2" }
     }
 
     pub(super) fn response(&self) -> HttpResponse {

@@ -3,7 +3,7 @@
 use crate::{
     dissect::{
         Headers, Message, Missing,
-        grpc::{Reader, Types},
+        grpc::{End, Reader, Types},
         http::{Coding, settle},
         output::Output,
         pairing::{Half, Handle},
@@ -78,15 +78,17 @@ impl Reading {
         }
     }
 
-    pub(super) fn take(&mut self, message: &mut Message, bytes: &[u8], time: Time) {
+    /// Part of the body. How many bytes more are held for it.
+    pub(super) fn take(&mut self, message: &mut Message, bytes: &[u8], time: Time) -> usize {
         self.size = self.size.saturating_add(bytes.len() as u64);
+        until(message, Some(time));
         if let Some(reader) = &mut self.grpc {
-            reader.push(bytes, message);
+            return reader.push(bytes, message);
         }
         let kept = bytes.len().min(self.room);
         message.body.kept.extend_from_slice(&bytes[..kept]);
         self.room -= kept;
-        until(message, Some(time));
+        kept
     }
 
     /// Bytes of the body pass that are not looked at, or are missing. `time`: when, if that is known.
@@ -115,19 +117,25 @@ impl Reading {
         }
     }
 
-    /// Nothing more comes. `whole`: this is its end, and not where it was cut.
-    pub(super) fn close(&mut self, handle: Handle, half: Half, whole: bool, max_body: usize, out: &mut Output) {
+    /// Nothing more comes.
+    pub(super) fn close(&mut self, handle: Handle, half: Half, end: End, max_body: usize, out: &mut Output) {
+        let grpc = self.grpc.take();
         if self.state == State::Open
             && let Some(message) = out.message(handle, half)
         {
-            let size = (whole && !self.doubtful).then_some(self.size);
-            let finding = match &mut self.grpc {
-                Some(reader) => {
+            let end = if self.doubtful { End::Cut } else { end };
+            let size = (end == End::Whole).then_some(self.size);
+            let finding = match grpc {
+                Some(mut reader) => {
                     message.body.size = size;
-                    reader.end(size.is_some(), message)
+                    reader.end(end, message)
                 }
                 None => settle(message, size, self.coding, max_body),
             };
+            let limits = message.body.messages.as_ref().map(|messages| messages.limits());
+            for (name, times) in limits.into_iter().flatten() {
+                out.limit(name, times);
+            }
             if let Some(finding) = finding {
                 out.finding(handle, finding);
             }

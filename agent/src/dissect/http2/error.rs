@@ -1,5 +1,7 @@
 //! Error codes (RFC 9113 section 7).
 
+use std::borrow::Cow;
+
 const NAMES: [&str; 14] = [
     "NO_ERROR",
     "PROTOCOL_ERROR",
@@ -17,15 +19,22 @@ const NAMES: [&str; 14] = [
     "HTTP_1_1_REQUIRED",
 ];
 
-/// The code's name; `UNKNOWN` for one that nobody has registered.
-pub(super) fn name(code: u32) -> &'static str {
-    usize::try_from(code).ok().and_then(|code| NAMES.get(code)).copied().unwrap_or("UNKNOWN")
+pub(in crate::dissect) const CANCEL: u32 = 8;
+
+/// The code's name; its digits, if nobody has registered one.
+pub(in crate::dissect) fn name(code: u32) -> Cow<'static, str> {
+    match usize::try_from(code).ok().and_then(|code| NAMES.get(code)) {
+        Some(name) => Cow::Borrowed(name),
+        None => Cow::Owned(format!("{code:#x}")),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     #[test]
     fn names() {
-        assert_eq!((super::name(0), super::name(8), super::name(14)), ("NO_ERROR", "CANCEL", "UNKNOWN"));
+        for (code, name) in [(0, "NO_ERROR"), (super::CANCEL, "CANCEL"), (14, "0xe"), (u32::MAX, "0xffffffff")] {
+            assert_eq!(super::name(code), name);
+        }
     }
 }

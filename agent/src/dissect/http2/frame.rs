@@ -133,7 +133,7 @@ pub(super) fn content(frame: Frame, payload: &[u8]) -> Option<&[u8]> {
     Some(payload)
 }
 
-/// The four bytes at `at`, as a number without the reserved bit.
+/// The four bytes at `at`, as a number; a reserved bit is its highest.
 pub(super) fn number(payload: &[u8], at: usize) -> Option<u32> {
     let bytes = payload.get(at..)?.first_chunk::<4>()?;
     Some(u32::from_be_bytes(*bytes))

@@ -8,9 +8,9 @@ use crate::dissect::{Direction, Match, Scan, conversation::INPUT_LIMIT, hpack};
 /// to point at the next one.
 const BELIEVED: usize = 3;
 
-/// The same when the connection is known to be HTTP/2, and the last frame ends where the bytes end: of random bytes, one
-/// place in some ten thousand millions looks so.
-const BELIEVED_TO_THE_END: usize = 1;
+/// What the frames of a chain must weigh together: see `weight`. When the connection is known to be HTTP/2 and the last
+/// frame ends where the bytes end, this is enough, however few they are.
+const BELIEVED_WEIGHT: usize = 2;
 
 /// A header block up to this size is decoded to see who sent it: those of ordinary calls are a tenth of it. Larger ones
 /// are no evidence, so that looking again costs little.
@@ -95,7 +95,7 @@ enum Walk {
 }
 
 fn walk(known: Option<Direction>, bytes: &[u8], start: usize, refuted: &mut Vec<bool>) -> Walk {
-    let mut frames = 0;
+    let (mut frames, mut weight) = (0, 0);
     let mut at = start;
     let mut trail = Vec::new();
     // Where the last frames began, so that a stream of data without header blocks is not held for ever.
@@ -104,12 +104,13 @@ fn walk(known: Option<Direction>, bytes: &[u8], start: usize, refuted: &mut Vec<
     let mut evidence = Evidence { sender: known, decoder: hpack::Decoder::new(false) };
     loop {
         if frames >= BELIEVED
+            && weight >= BELIEVED_WEIGHT
             && let Some(sender) = evidence.sender
         {
             return Walk::Believed(sender);
         }
         let rest = &bytes[at..];
-        if let Some(sender) = known.filter(|_| rest.is_empty() && frames >= BELIEVED_TO_THE_END) {
+        if let Some(sender) = known.filter(|_| rest.is_empty() && weight >= BELIEVED_WEIGHT) {
             return Walk::Believed(sender);
         }
         let Some(frame) = Frame::parse(rest) else {
@@ -123,8 +124,8 @@ fn walk(known: Option<Direction>, bytes: &[u8], start: usize, refuted: &mut Vec<
         // servers rarely open any (section 5.1.1).
         let in_order = match (continues, frame.kind) {
             (Some(stream), Kind::Continuation) => stream == frame.stream,
-            (Some(_), _) => false,
-            (None, Kind::Continuation) => frames == 0,
+            // Nor can one begin with a part: what it goes on from is not known.
+            (Some(_), _) | (None, Kind::Continuation) => false,
             (None, _) => true,
         };
         let odd = frame.stream % 2 == 1 || !matches!(frame.kind, Kind::Data | Kind::Headers | Kind::Continuation);
@@ -151,7 +152,28 @@ fn walk(known: Option<Direction>, bytes: &[u8], start: usize, refuted: &mut Vec<
         }
         last[frames.min(BELIEVED - 1)] = at;
         frames += 1;
+        weight += self::weight(frame);
         at += HEADER + frame.length as usize;
+    }
+}
+
+/// How much a frame tells. The header of a DATA frame is mostly zeros when it is short, and so are many other bytes; of an
+/// empty one all are but two, so any number of them tells nothing. Of random bytes, one place in some ten thousand millions
+/// looks like one of the other types that ends where they end.
+fn weight(frame: Frame) -> usize {
+    match frame.kind {
+        Kind::Data if frame.length == 0 => 0,
+        Kind::Data => 1,
+        Kind::Headers
+        | Kind::Priority
+        | Kind::RstStream
+        | Kind::Settings
+        | Kind::PushPromise
+        | Kind::Ping
+        | Kind::Goaway
+        | Kind::WindowUpdate
+        | Kind::Continuation
+        | Kind::Unknown => 2,
     }
 }
 

@@ -1,41 +1,50 @@
 //! Streams (RFC 9113 section 5): each carries one exchange. What is not known for certain stays open, or is closed
 //! without a size.
 
+mod begin;
+mod bounds;
+mod ends;
+
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
 };
 
+use begin::{begin, status_known};
+pub(super) use ends::Goaway;
+
 use super::{
     block::{Fields, Role},
     body::{Reading, State, until},
-    error,
 };
 use crate::{
     dissect::{
-        Direction, Head, Headers, Message, Missing, Reset, Schemas, Settings,
-        grpc::{self, GRPC, Types},
+        Direction, Headers, Message, Missing, Schemas, Settings,
+        grpc::{End, Types},
         output::Output,
         pairing::{Half, Handle},
     },
     time::Time,
 };
 
-/// Streams open at a time. Servers allow 100 to 250 (nginx 128, Go 250, Apache 100); Envoy and proxies of it allow up to
-/// 1024 by configuration. Beyond it the oldest is given up.
-const STREAMS: usize = 2048;
-
-/// Streams closed last, by number: frames that were under way when they were closed belong to nothing.
-const CLOSED: usize = 256;
-
-/// Nanoseconds without a frame after which a stream whose end may have been lost is given up.
-const DOUBT: u64 = 10_000_000_000;
-
 #[derive(Debug)]
 struct Stream {
     handle: Handle,
     halves: [Reading; 2],
+    /// Of its last frame.
     last: Time,
+}
+
+impl Stream {
+    /// Its end may have passed unseen.
+    fn doubtful(&self) -> bool {
+        self.halves.iter().any(|reading| reading.doubtful && reading.state != State::Closed)
+    }
+
+    /// Bytes on the heap, besides those of its exchange.
+    fn heap(&self) -> usize {
+        self.halves.iter().map(Reading::heap).sum()
+    }
 }
 
 /// A header block that came.
@@ -62,6 +71,13 @@ pub(super) struct Streams {
     learned: Option<Box<Schemas>>,
     /// Requests since the connection began were all seen, up to this stream.
     newest: Option<u32>,
+    /// By the side that sent it: the last one.
+    goaway: [Option<Goaway>; 2],
+    /// Some stream may be doubtful.
+    doubts: bool,
+    swept: Time,
+    /// Bytes that came to be held since all that is held was last looked at.
+    fed: usize,
 }
 
 impl Streams {
@@ -74,6 +90,10 @@ impl Streams {
             schemas: settings.schemas.clone(),
             learned: None,
             newest: whole.then_some(0),
+            goaway: [None; 2],
+            doubts: false,
+            swept: Time::default(),
+            fed: 0,
         }
     }
 
@@ -81,16 +101,17 @@ impl Streams {
         Settings { max_body: self.max_body, schemas: self.schemas.clone(), ..Settings::default() }
     }
 
-    /// The request that was upgraded from HTTP/1 is stream 1 (RFC 7540 section 3.2), and was read already.
-    pub(super) fn upgraded(&mut self, handle: Handle) {
+    /// The request that was upgraded from HTTP/1 is stream 1 (RFC 7540 section 3.2), and was read already. `last`: when its
+    /// last byte came.
+    pub(super) fn upgraded(&mut self, handle: Handle, last: Time) {
         let mut halves = [Reading::default(), Reading::default()];
         halves[Half::Request as usize].state = State::Closed;
-        self.open.insert(1, Stream { handle, halves, last: Time::default() });
+        self.open.insert(1, Stream { handle, halves, last });
         self.newest = Some(1);
     }
 
     pub(super) fn headers(&mut self, block: Block, out: &mut Output) {
-        let half = half(block.from);
+        let half = Half::from(block.from);
         let known = self.open.contains_key(&block.stream);
         if !known && !self.may_begin(&block) {
             return;
@@ -126,6 +147,12 @@ impl Streams {
             State::Unseen if half == Half::Request && self.newest.is_none() && block.fields.role() != Role::Request => {
             }
             State::Unseen => begin(reading, handle, half, block, known, types, self.max_body, out),
+            // Section 8.1: an answer has one header section that is not interim.
+            State::Open
+                if half == Half::Response && block.fields.role() == Role::Response && status_known(out, handle) =>
+            {
+                out.finding(handle, "second_answer");
+            }
             // An interim answer whose status was not known came before.
             State::Open if half == Half::Response && block.fields.role() == Role::Response => {
                 begin(reading, handle, half, block, known, types, self.max_body, out);
@@ -140,6 +167,10 @@ impl Streams {
                 }
             }
             State::Open => {
+                // Section 8.1: trailers have no pseudo-headers.
+                if matches!(block.fields.role(), Role::Request | Role::Response) {
+                    out.finding(handle, "bad_pseudo_header");
+                }
                 if let Some(message) = out.message(handle, half) {
                     message.trailers = block.fields.trailers();
                     message.ended = ended;
@@ -149,9 +180,14 @@ impl Streams {
                 }
             }
         }
+        self.fed += out.held(handle);
         if end_stream {
             self.end(id, from, out);
         }
+        if !known && let Some(reset) = self.left_out(id).filter(|reset| reset.by != from) {
+            self.cut(id, End::Reset, "goaway", Some(reset), out);
+        }
+        self.look(out);
     }
 
     /// Whether a stream of which nothing is known begins with this block.
@@ -181,22 +217,36 @@ impl Streams {
         let request = &mut halves[Half::Request as usize];
         begin(request, handle, Half::Request, block, false, |_| Types::default(), self.max_body, out);
         out.finding(handle, "pushed");
+        self.fed += out.held(handle);
         self.open.insert(promised, Stream { handle, halves, last: started });
         self.end(promised, from, out);
+        self.look(out);
+    }
+
+    /// A frame of this stream came.
+    pub(super) fn seen(&mut self, id: u32, time: Time) {
+        if let Some(stream) = self.open.get_mut(&id) {
+            stream.last = stream.last.max(time);
+        }
     }
 
     /// Part of a body.
     pub(super) fn data(&mut self, from: Direction, id: u32, bytes: &[u8], time: Time, out: &mut Output) {
-        self.body(from, id, out, |reading, message| reading.take(message, bytes, time));
+        let mut held = 0;
+        self.body(from, id, out, |reading, message| held = reading.take(message, bytes, time));
         let Some(stream) = self.open.get_mut(&id) else { return };
         stream.last = time;
-        let descriptors = stream.halves[half(from) as usize].take_descriptors();
+        let descriptors = stream.halves[Half::from(from) as usize].take_descriptors();
         if !descriptors.is_empty() {
             let schemas = self.learned.get_or_insert_with(|| Box::new(self.schemas.fork()));
+            let before = schemas.refused();
             for descriptor in descriptors {
                 schemas.learn(&descriptor);
             }
+            out.limit("descriptors_refused", schemas.refused() - before);
         }
+        self.fed += held;
+        self.look(out);
     }
 
     /// Part of a body that is not looked at, or is missing.
@@ -207,6 +257,9 @@ impl Streams {
     /// The last byte of a body so far passed then, if that is known.
     pub(super) fn until(&mut self, from: Direction, id: u32, time: Option<Time>, out: &mut Output) {
         self.body(from, id, out, |_, message| until(message, time));
+        if let Some(time) = time {
+            self.seen(id, time);
+        }
     }
 
     /// Bytes of a body are missing.
@@ -216,8 +269,15 @@ impl Streams {
         }
     }
 
+    /// Bytes of a frame are missing, and how many of them are the body's is not known.
+    pub(super) fn unsure(&mut self, from: Direction, id: u32, missing: Missing, out: &mut Output) {
+        self.missing(id, missing, out);
+        self.body(from, id, out, |reading, message| reading.lose(Some(message), Some(missing)));
+        self.doubts = true;
+    }
+
     fn body(&mut self, from: Direction, id: u32, out: &mut Output, take: impl FnOnce(&mut Reading, &mut Message)) {
-        let half = half(from);
+        let half = Half::from(from);
         if let Some(stream) = self.open.get_mut(&id)
             && stream.halves[half as usize].state == State::Open
             && let Some(message) = out.message(stream.handle, half)
@@ -228,72 +288,28 @@ impl Streams {
 
     /// Bytes that come next of this body and that nobody needs.
     pub(super) fn unneeded(&self, from: Direction, id: u32) -> u64 {
-        let reading = self.open.get(&id).map(|stream| &stream.halves[half(from) as usize]);
+        let reading = self.open.get(&id).map(|stream| &stream.halves[Half::from(from) as usize]);
         reading.filter(|reading| reading.state == State::Open).map_or(u64::MAX, Reading::unneeded)
     }
 
     /// Bytes on the heap, besides those of exchanges.
     pub(super) fn heap(&self) -> usize {
-        let halves = self.open.values().flat_map(|stream| &stream.halves).map(Reading::heap).sum::<usize>();
-        halves
+        let streams = self.open.values().map(Stream::heap).sum::<usize>();
+        streams
             + self.open.len() * size_of::<(u32, Stream)>()
             + self.learned.as_ref().map_or(0, |schemas| schemas.heap())
-    }
-
-    /// Forgets what can be learned again.
-    pub(super) fn relieve(&mut self) {
-        self.learned = None;
     }
 
     /// END_STREAM: this side has sent all.
     pub(super) fn end(&mut self, id: u32, from: Direction, out: &mut Output) {
         let Some(stream) = self.open.get_mut(&id) else { return };
-        let half = half(from);
-        stream.halves[half as usize].close(stream.handle, half, true, self.max_body, out);
+        let half = Half::from(from);
+        stream.halves[half as usize].close(stream.handle, half, End::Whole, self.max_body, out);
         let [request, response] = &stream.halves;
         // The end of a request that was not seen may have passed, or may never be seen.
         let asked = request.state == State::Closed || request.state == State::Unseen || request.doubtful;
         if response.state == State::Closed && asked {
-            self.close(id, None, out);
-        }
-    }
-
-    /// RST_STREAM (section 6.4). `code`: none when it could not be read.
-    pub(super) fn reset(&mut self, from: Direction, id: u32, code: Option<u32>, time: Time, out: &mut Output) {
-        let Some(stream) = self.open.get_mut(&id) else { return };
-        let answered = stream.halves[Half::Response as usize].state == State::Closed;
-        if stream.halves[half(from) as usize].state == State::Open
-            && let Some(message) = out.message(stream.handle, half(from))
-        {
-            message.ended = message.ended.max(time);
-        }
-        // Section 8.1: a server that has answered in full may so decline the rest of the request.
-        if !(answered && code == Some(0))
-            && let Some(exchange) = out.exchange(stream.handle)
-        {
-            exchange.reset = Some(Reset { by: from, name: code.map_or("UNKNOWN", error::name) });
-            out.finding(
-                stream.handle,
-                match from {
-                    Direction::ToServer => "reset_by_client",
-                    Direction::ToClient => "reset_by_server",
-                },
-            );
-            let exchange = out.exchange(stream.handle).filter(|exchange| std::ptr::eq(exchange.protocol, &GRPC));
-            if let Some(finding) = exchange.and_then(|exchange| grpc::reset(exchange, time)) {
-                out.finding(stream.handle, finding);
-            }
-        }
-        self.close(id, None, out);
-    }
-
-    /// GOAWAY (section 6.8): what its receiver began after `last` was not and will not be processed.
-    pub(super) fn goaway(&mut self, from: Direction, last: u32, out: &mut Output) {
-        let theirs = |id: u32| (id % 2 == 1) == (from == Direction::ToClient);
-        let cut: Vec<u32> =
-            self.open.range(last.saturating_add(1)..).map(|(id, _)| *id).filter(|id| theirs(*id)).collect();
-        for id in cut {
-            self.close(id, Some("goaway"), out);
+            self.close(id, End::Reset, None, out);
         }
     }
 
@@ -302,146 +318,17 @@ impl Streams {
         if from == Direction::ToServer {
             self.newest = None;
         }
+        self.doubts = true;
         for stream in self.open.values_mut() {
             // Also of one that this side has ended: a reset may be among what is missing.
             if let Some(missing) = missing {
                 out.missing(stream.handle, missing);
             }
-            let reading = &mut stream.halves[half(from) as usize];
+            let reading = &mut stream.halves[Half::from(from) as usize];
             if reading.state == State::Closed {
                 continue;
             }
-            reading.lose(out.message(stream.handle, half(from)), missing);
+            reading.lose(out.message(stream.handle, Half::from(from)), missing);
         }
-    }
-
-    /// Nothing more comes.
-    pub(super) fn end_all(&mut self, out: &mut Output) {
-        while let Some((&id, _)) = self.open.first_key_value() {
-            self.close(id, Some("cut_short"), out);
-        }
-        self.learned = None;
-    }
-
-    /// The exchange is over, for this reason if that is not its end.
-    fn close(&mut self, id: u32, why: Option<&'static str>, out: &mut Output) {
-        let Some(mut stream) = self.open.remove(&id) else { return };
-        for half in [Half::Request, Half::Response] {
-            stream.halves[half as usize].close(stream.handle, half, false, self.max_body, out);
-        }
-        if let Some(why) = why {
-            out.finding(stream.handle, why);
-        }
-        out.finish(stream.handle);
-        if self.closed.len() >= CLOSED {
-            self.closed.pop_front();
-        }
-        self.closed.push_back(id);
-    }
-
-    fn make_room(&mut self, now: Time, out: &mut Output) {
-        while let Some((&id, stream)) = self.open.first_key_value() {
-            let doubtful = stream.halves.iter().any(|reading| reading.doubtful);
-            if doubtful && now.0.saturating_sub(stream.last.0) > DOUBT {
-                self.close(id, Some("end_not_seen"), out);
-            } else if self.open.len() >= STREAMS {
-                self.close(id, Some("stream_limit"), out);
-            } else {
-                return;
-            }
-        }
-    }
-}
-
-/// The headers of a half came, or what is left of them. `known`: its stream was open before. `types`: by the path.
-#[expect(clippy::too_many_arguments, reason = "one step of `headers` and `promise`, apart for its length")]
-fn begin(
-    reading: &mut Reading,
-    handle: Handle,
-    half: Half,
-    block: Block,
-    known: bool,
-    types: impl FnOnce(Option<&[u8]>) -> Types,
-    max_body: usize,
-    out: &mut Output,
-) {
-    let Block { from: _, stream: _, fields, started, ended, end_stream: _, missing: _ } = block;
-    let role = fields.role();
-    let head = match half {
-        Half::Request => Head::HttpRequest(fields.request()),
-        Half::Response => Head::HttpResponse(fields.response()),
-    };
-    if let Head::HttpResponse(response) = &head
-        && let Some(status @ 100..=199) = response.status
-    {
-        // RFC 9110 section 15.2: any number of them may come before the final one.
-        return out.finding(
-            handle,
-            match status {
-                100 => "continue",
-                103 => "early_hints",
-                _ => "informational",
-            },
-        );
-    }
-    if half == Half::Request && fields.is_extended_connect() {
-        out.finding(handle, "extended_connect");
-    }
-    let mut message = Message {
-        started,
-        ended,
-        head,
-        headers: Headers::default(),
-        headers_size: None,
-        trailers: Headers::default(),
-        body: Default::default(),
-    };
-    // What came before it on this stream may have been the headers.
-    let unsure = half == Half::Response && (reading.doubtful || !known);
-    match role {
-        Role::Request | Role::Response => {}
-        Role::Trailers if unsure => {
-            message.trailers = fields.trailers();
-            out.finding(handle, "headers_not_seen");
-            (reading.state, reading.doubtful) = (State::Open, true);
-            return out.begin(handle, half, message);
-        }
-        Role::Unclear if unsure => {
-            out.finding(handle, "headers_not_seen");
-            (reading.state, reading.doubtful) = (State::Open, true);
-            return out.begin(handle, half, message);
-        }
-        Role::Trailers => out.finding(handle, "bad_pseudo_header"),
-        Role::Unclear => {}
-    }
-    let path = match &message.head {
-        Head::HttpRequest(request) => request.target.clone(),
-        _ => out.exchange(handle).and_then(|exchange| match &exchange.request.as_ref()?.head {
-            Head::HttpRequest(request) => request.target.clone(),
-            _ => None,
-        }),
-    };
-    reading.open(&fields.headers, types(path.as_deref()), max_body);
-    if reading.is_grpc()
-        && let Some(exchange) = out.exchange(handle)
-    {
-        exchange.protocol = &GRPC;
-    }
-    (message.headers, message.headers_size) = (fields.headers, fields.size);
-    out.begin(handle, half, message);
-    if reading.is_coded() {
-        out.coded(handle, half);
-    }
-}
-
-fn status_known(out: &mut Output, handle: Handle) -> bool {
-    let answer = out.message(handle, Half::Response);
-    answer.is_some_and(|message| matches!(&message.head, Head::HttpResponse(head) if head.status.is_some()))
-}
-
-fn half(from: Direction) -> Half {
-    match from {
-        Direction::ToServer => Half::Request,
-        Direction::ToClient => Half::Response,
     }
 }

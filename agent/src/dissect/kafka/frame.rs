@@ -172,7 +172,7 @@ impl Read {
             let size = size.saturating_sub(message.headers_size.unwrap_or_default());
             message.body.size = Some(u64::from(size));
             let list = vec![StreamMessage { size, carried, encoding: None }];
-            message.body.messages = Some(Box::new(Messages { list, count: 1, bytes: u64::from(size) }));
+            message.body.messages = Some(Box::new(Messages { list, count: Some(1), bytes: Some(u64::from(size)) }));
         } else {
             // Where its header ends is not known.
             message.headers_size = None;

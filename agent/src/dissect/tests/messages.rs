@@ -39,17 +39,19 @@ fn a_call_with_its_fields() {
 #[test]
 fn targets_of_all_forms() {
     let heads = [
-        ("GET http://proxied/x?y HTTP/1.1\r\nHost: other\r\n\r\n", "/x", "http://proxied/x?y"),
-        ("GET http://proxied HTTP/1.1\r\n\r\n", "/", "http://proxied"),
-        ("GET /no-host#f HTTP/1.0\r\n\r\n", "/no-host", "/no-host#f"),
-        ("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", "*", "*"),
-        ("GET /q?to=http://x HTTP/1.1\r\nHost: a\r\n\r\n", "/q", "http://a/q?to=http://x"),
+        ("GET http://proxied/x?y HTTP/1.1\r\nHost: other\r\n\r\n", "/x", "http://proxied/x?y", "proxied"),
+        ("GET http://proxied HTTP/1.1\r\n\r\n", "/", "http://proxied", "proxied"),
+        ("GET /no-host#f HTTP/1.0\r\n\r\n", "/no-host", "/no-host#f", ""),
+        ("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", "*", "*", "a"),
+        ("GET /q?to=http://x HTTP/1.1\r\nHost: a:81\r\n\r\n", "/q", "http://a:81/q?to=http://x", "a:81"),
     ];
-    for (head, path, url) in heads {
+    for (head, path, url, authority) in heads {
         let got = exchanges(&[client(head), ok("")]);
         let field = |name: &str| (http1::HTTP.fields().find(|field| field.name == name).unwrap().get)(&got[0]);
         assert_eq!(field("path"), Value::Text(path.into()));
         assert_eq!(field("url"), Value::Text(url.into()));
+        let expected = if authority.is_empty() { Value::Absent } else { Value::Text(authority.into()) };
+        assert_eq!(field("authority"), expected);
     }
 }
 

@@ -16,11 +16,7 @@ pub(super) fn write(out: &mut Vec<u8>, message: Option<&Message>, detail: Detail
     } else {
         pairs(out, headers);
     }
-    out.extend_from_slice(b",\"headers_size\":");
-    match headers_size {
-        Some(size) => text::number(out, u64::from(*size)),
-        None => out.extend_from_slice(b"null"),
-    }
+    number(out, "headers_size", headers_size.map(u64::from));
     self::body(out, body, detail);
     out.extend_from_slice(b",\"trailers\":");
     if unseen && trailers.is_empty() && body.size.is_none() {
@@ -33,11 +29,7 @@ pub(super) fn write(out: &mut Vec<u8>, message: Option<&Message>, detail: Detail
 
 fn body(out: &mut Vec<u8>, body: &Body, detail: Detail) {
     let Body { size, kept, decoded, truncated, end_lost: _, messages } = body;
-    out.extend_from_slice(b",\"body_size\":");
-    match size {
-        Some(size) => text::number(out, *size),
-        None => out.extend_from_slice(b"null"),
-    }
+    number(out, "body_size", *size);
     if let Some(messages) = messages {
         return self::messages(out, messages, detail);
     }
@@ -60,13 +52,20 @@ fn body(out: &mut Vec<u8>, body: &Body, detail: Detail) {
     }
 }
 
+/// `,"name":number`, `null` where it is not known.
+fn number(out: &mut Vec<u8>, name: &str, number: Option<u64>) {
+    super::key(out, name);
+    match number {
+        Some(number) => text::number(out, number),
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
 /// What a body of messages carries.
 fn messages(out: &mut Vec<u8>, messages: &Messages, detail: Detail) {
     let Messages { list, count, bytes } = messages;
-    out.extend_from_slice(b",\"message_count\":");
-    text::number(out, *count);
-    out.extend_from_slice(b",\"message_bytes\":");
-    text::number(out, *bytes);
+    number(out, "message_count", *count);
+    number(out, "message_bytes", *bytes);
     out.extend_from_slice(b",\"messages\":[");
     for (index, StreamMessage { size, carried, encoding }) in list.iter().enumerate() {
         out.extend_from_slice(if index > 0 { b",{\"size\":" } else { b"{\"size\":" });

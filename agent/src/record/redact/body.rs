@@ -42,10 +42,14 @@ fn of_message(redactor: &Redactor, carried: &mut Carried) -> u32 {
         Carried::Raw { bytes, .. } => bytes,
     };
     let mut body = Body { kept: std::mem::take(text), ..Body::default() };
-    let mut count = pass(redactor, &mut body, |rewriter| json::redact(rewriter, 0..rewriter.source.len(), true));
-    count += pass(redactor, &mut body, pairs::redact);
+    // Without a limit, because a front of an object is no JSON: a mark is some fifty bytes for a value of one at least, so
+    // that what a limit on the message has let through grows by a known factor.
+    let unlimited = usize::MAX;
+    let mut count =
+        pass_within(unlimited, redactor, &mut body, |rewriter| json::redact(rewriter, 0..rewriter.source.len(), true));
+    count += pass_within(unlimited, redactor, &mut body, pairs::redact);
     if memchr::memchr(b'=', &body.kept).is_some() {
-        count += pass(redactor, &mut body, url::in_text);
+        count += pass_within(unlimited, redactor, &mut body, url::in_text);
     }
     *text = body.kept;
     count
@@ -60,7 +64,11 @@ fn is_form(headers: &Headers) -> bool {
 }
 
 fn pass(redactor: &Redactor, body: &mut Body, scan: impl FnOnce(&mut Rewriter<'_>)) -> u32 {
-    let mut rewriter = Rewriter::new(redactor, &body.kept, redactor.max_body);
+    pass_within(redactor.max_body, redactor, body, scan)
+}
+
+fn pass_within(limit: usize, redactor: &Redactor, body: &mut Body, scan: impl FnOnce(&mut Rewriter<'_>)) -> u32 {
+    let mut rewriter = Rewriter::new(redactor, &body.kept, limit);
     scan(&mut rewriter);
     let Some(rewritten) = rewriter.finish() else { return 0 };
     body.kept = rewritten.text;
