@@ -1,0 +1,171 @@
+//! What the clients' own logs say of their calls, as `said.py` reads it, and how the agent's records are held against it.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde_json::Value;
+use tapwire_tests::live::{Agent, PATIENCE, wait_until};
+
+/// The first call after a join may be what the agent finds the frames by.
+const LOST_BY_JOIN: usize = 1;
+/// Failures show this many differences.
+const SHOWN: usize = 30;
+
+/// How much of a connection the agent could see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// All of it.
+    All,
+    /// It is older than the agent.
+    Joined,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Log {
+    pub calls: Vec<Said>,
+    /// Of a client that says them, which it does apart.
+    pub sizes: Vec<Sizes>,
+}
+
+/// One call as its client logged it. What the log does not have is None.
+#[derive(Clone, Debug)]
+pub struct Said {
+    key: Key,
+    topics: Option<Vec<String>>,
+    errors: Option<Vec<i64>>,
+}
+
+/// Client id, name of the API key, version, correlation id. Not unique: connections of a client may count alike.
+type Key = (String, String, i64, i64);
+
+/// The bytes of one call, with the four of each length.
+#[derive(Clone, Debug)]
+pub struct Sizes {
+    client: String,
+    api: i64,
+    written: i64,
+    /// None when the client did not wait for the answer.
+    read: Option<i64>,
+}
+
+impl Log {
+    /// Of the lines that `said.py` prints.
+    pub fn of(lines: &[Value]) -> Self {
+        let calls = lines.iter().filter(|line| line["client_id"].is_string()).map(Said::of).collect();
+        let sizes = lines.iter().map(|line| &line["sizes"]).filter(|sizes| sizes.is_object()).map(Sizes::of).collect();
+        Self { calls, sizes }
+    }
+
+    /// What clients did whose ids end so.
+    pub fn of_client(mut self, suffix: &str) -> Self {
+        self.calls.retain(|said| said.key.0.ends_with(suffix));
+        self.sizes.retain(|sizes| sizes.client.ends_with(suffix));
+        self
+    }
+}
+
+impl Said {
+    fn of(line: &Value) -> Self {
+        let key = key_of(line, "client_id", "api_key_name", "api_version", "correlation_id");
+        let errors = line["error_codes"].as_array().map(|codes| codes.iter().filter_map(Value::as_i64).collect());
+        Self { key, topics: topics_of(&line["topics"]), errors }
+    }
+}
+
+impl Sizes {
+    fn of(call: &Value) -> Self {
+        let number = |name: &str| call[name].as_i64().unwrap_or(-1);
+        let read = call["error"].is_null().then(|| number("read"));
+        let client = call["client_id"].as_str().unwrap_or_default().to_owned();
+        Self { client, api: number("api_key"), written: number("written"), read }
+    }
+
+    /// Whether a record may be the one that this was said of.
+    fn fits(&self, call: &Value) -> bool {
+        let size = |half: &str| Some(4 + call[half]["headers_size"].as_i64()? + call[half]["body_size"].as_i64()?);
+        call["kafka_client_id"] == self.client.as_str()
+            && call["kafka_api_key"] == self.api
+            && size("request") == Some(self.written)
+            && self.read.is_none_or(|read| size("response").unwrap_or(0) == read)
+    }
+}
+
+fn key_of(value: &Value, client: &str, name: &str, version: &str, correlation: &str) -> Key {
+    let text = |field: &str| value[field].as_str().unwrap_or_default().to_owned();
+    let number = |field: &str| value[field].as_i64().unwrap_or(-1);
+    (text(client), text(name), number(version), number(correlation))
+}
+
+fn topics_of(value: &Value) -> Option<Vec<String>> {
+    let mut topics: Vec<_> = value.as_array()?.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+    topics.sort();
+    topics.dedup();
+    Some(topics)
+}
+
+/// Waits until the calls are there, and holds them against what was said: all of them, none else, no value wrong.
+pub fn assert_said(agent: &Agent, kfl: &str, log: &Log, known: Known) {
+    let said = &log.calls;
+    assert!(!said.is_empty(), "the client made no call");
+    let may_lack = if known == Known::Joined { LOST_BY_JOIN } else { 0 };
+    let least = said.len() - may_lack;
+    wait_until(PATIENCE, || (agent.calls(kfl).len() >= least).then_some(()));
+    // One too many, or a last revision, would come within a few publishing intervals of 100 ms.
+    std::thread::sleep(Duration::from_millis(500));
+    let calls = agent.calls(kfl);
+    let mut differences = compare(&calls, said, known, may_lack);
+    differences.extend(compare_sizes(&calls, &log.sizes, may_lack));
+    let shown = differences[..differences.len().min(SHOWN)].join("\n");
+    assert!(differences.is_empty(), "{} of {} differ:\n{shown}\nagent: {}", differences.len(), said.len(), agent.log());
+}
+
+fn compare(calls: &[Value], said: &[Said], known: Known, may_lack: usize) -> Vec<String> {
+    let mut left: BTreeMap<&Key, Vec<&Said>> = BTreeMap::new();
+    for said in said {
+        left.entry(&said.key).or_default().push(said);
+    }
+    let mut differences = Vec::new();
+    for call in calls {
+        let key = key_of(call, "kafka_client_id", "kafka_api_key_name", "kafka_api_version", "kafka_correlation_id");
+        // Calls with one key differ in nothing that their client logs.
+        match left.get_mut(&key).and_then(Vec::pop) {
+            None => differences.push(format!("nobody said: {call}")),
+            Some(said) => differences.extend(differs(call, said, known)),
+        }
+    }
+    let lacking: Vec<_> = left.into_values().flatten().collect();
+    if lacking.len() > may_lack {
+        differences.extend(lacking.iter().map(|said| format!("no record: {said:?}")));
+    }
+    differences
+}
+
+fn differs(call: &Value, said: &Said, known: Known) -> Option<String> {
+    let (topics, error) = (topics_of(&call["kafka_topics"]).unwrap_or_default(), call["kafka_error_code"].as_i64());
+    // As of Produce 13 and Fetch 13 a topic is a number, whose name was on the wire before the agent came.
+    let unnamed = known == Known::Joined && topics.is_empty();
+    if said.topics.as_ref().is_some_and(|said| *said != topics) && !unnamed {
+        return Some(format!("topics {topics:?}, said {said:?}: {call}"));
+    }
+    let right = match said.errors.as_deref() {
+        None => true,
+        Some([]) => error == Some(0),
+        Some([first, ..]) => error == Some(*first),
+    };
+    (!right).then(|| format!("error {error:?}, said {said:?}: {call}"))
+}
+
+/// What was said of an answer's size first: the rest fits more records.
+fn compare_sizes(calls: &[Value], said: &[Sizes], may_lack: usize) -> Vec<String> {
+    let mut left: Vec<&Value> = calls.iter().collect();
+    let (answered, unanswered): (Vec<_>, Vec<_>) = said.iter().partition(|sizes| sizes.read.is_some());
+    let mut differences = Vec::new();
+    for sizes in answered.into_iter().chain(unanswered) {
+        match left.iter().position(|call| sizes.fits(call)) {
+            Some(at) => {
+                left.swap_remove(at);
+            }
+            None => differences.push(format!("no record with {sizes:?}")),
+        }
+    }
+    if differences.len() > may_lack { differences } else { Vec::new() }
+}
