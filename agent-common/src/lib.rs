@@ -153,7 +153,7 @@ pub struct SocketState {
     /// 1: the first payload that it received, and that it sent, was looked at. Bytes of their own, and not bits: both
     /// directions write at a time.
     pub looked_at: [u8; 2],
-    /// 1: it carries HTTP/2, where both sides send when they like: there are no turns to bound.
+    /// 1: it carries HTTP/2 or Kafka, where both sides send when they like: there are no turns to bound.
     pub streams: u8,
     pub padding: u8,
 }

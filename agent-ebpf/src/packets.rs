@@ -139,8 +139,8 @@ fn turn(state: &mut SocketState, egress: bool, payload: u32) -> u32 {
     before
 }
 
-/// Looks at the first payload of a side: whether HTTP/2 begins (RFC 9113 section 3.4: `PRI * HTTP/2.0`). Servers may
-/// speak before it is here.
+/// Looks at the first payload of a side: whether a protocol begins that takes no turns. Servers may speak before it is
+/// here.
 #[inline(always)]
 fn begin(ctx: &SkBuffContext, state: &mut SocketState, tcp: &Tcp, egress: bool, payload: u32) {
     let looked_at = &mut state.looked_at[usize::from(egress)];
@@ -148,9 +148,23 @@ fn begin(ctx: &SkBuffContext, state: &mut SocketState, tcp: &Tcp, egress: bool, 
         return;
     }
     *looked_at = 1;
-    if ctx.load::<[u8; 8]>(tcp.payload as usize).is_ok_and(|front| front == *b"PRI * HT") {
+    if ctx.load::<[u8; 8]>(tcp.payload as usize).is_ok_and(takes_no_turns) {
         state.streams = 1;
     }
+}
+
+/// HTTP/2 (RFC 9113 section 3.4: `PRI * HTTP/2.0`), or a first request of Kafka: a size, then one of the APIs that clients
+/// begin with, in a version that there may be. Who is taken for it by mistake has no budget, which loses nothing.
+#[inline(always)]
+fn takes_no_turns(front: [u8; 8]) -> bool {
+    const PRODUCE: u8 = 0;
+    const FETCH: u8 = 1;
+    const METADATA: u8 = 3;
+    const SASL_HANDSHAKE: u8 = 17;
+    const API_VERSIONS: u8 = 18;
+    const NEWEST: u8 = 32;
+    let [0, _, _, _, 0, key, 0, version] = front else { return front == *b"PRI * HT" };
+    matches!(key, PRODUCE | FETCH | METADATA | SASL_HANDSHAKE | API_VERSIONS) && version < NEWEST
 }
 
 /// Payload bytes to copy, and why not more.
