@@ -56,7 +56,7 @@ fn agent_first(client: Client, id: &str, scenarios: &[&str]) {
 /// The client that holds its connection, of which the agent knows nothing before its start.
 fn connection_first(client: Client, id: &str, suffix: &str) {
     let (agent, log) = client.hold(broker(), id, || Agent::start(&[]));
-    assert_said(&agent, &of_holder(broker(), id, suffix), &after_hold(log, suffix), Known::Joined);
+    assert_said(&agent, &of_holder(broker(), id, suffix), &last_held(log.of_client(suffix)), Known::Joined);
 }
 
 /// One agent goes while the connection is open, another comes.
@@ -71,13 +71,13 @@ fn agent_again(client: Client, id: &str, suffix: &str) {
         drop(first);
         (seen, Agent::start(&[]))
     });
-    assert_eq!(seen, log.of_client(suffix).calls.len() - HELD, "calls of the first agent");
-    assert_said(&second, &kfl, &after_hold(log, suffix), Known::Joined);
+    let log = log.of_client(suffix);
+    assert_eq!(seen, log.calls.len() - HELD, "calls of the first agent");
+    assert_said(&second, &kfl, &last_held(log), Known::Joined);
 }
 
-/// What its holding client made last.
-fn after_hold(log: Log, suffix: &str) -> Log {
-    let mut log = log.of_client(suffix);
+/// What the client that holds made last.
+fn last_held(mut log: Log) -> Log {
     log.calls.drain(..log.calls.len() - HELD);
     log.sizes.drain(..log.sizes.len().saturating_sub(HELD));
     log
