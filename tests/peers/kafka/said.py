@@ -2,7 +2,7 @@
 
 It prints a line for each request in the order of the log:
 {"client_id", "api_key_name", "api_version", "correlation_id", "topics", "error_codes", "answered", "record_bytes"}.
-Names are those of Kafka's ApiKeys. `topics` are those of the request and of the answer, sorted, null where the log does
+Names are those of Kafka's ApiKeys; what counts by number has `api_key`, too. `topics` are those of the request and of the answer, sorted, null where the log does
 not have them. `record_bytes` is the size of all record batches in both, null likewise.
 `error_codes` are those of the answer that are not 0, each once, in its order; null where the log does not have them or
 no answer was read. `answered` is whether it was, which at the end of a client may be fewer than were sent.
@@ -127,8 +127,9 @@ def kcat(lines):
 def go(lines):
     for line in map(json.loads, lines):
         if wrote := line.get("wrote"):
-            yield call(wrote["client_id"], snake(wrote["api_key_name"]), wrote["api_version"],
-                       wrote["correlation_id"], answered=None)
+            said = call(wrote["client_id"], snake(wrote["api_key_name"]), wrote["api_version"],
+                        wrote["correlation_id"], answered=None)
+            yield said | {"api_key": wrote["api_key"]}
         elif line.get("call"):
             yield {"sizes": line["call"]}
 
@@ -138,8 +139,9 @@ def raw(lines):
         if "api_key" in line:
             code = line["error_code"]
             errors = None if code is None else [code] if code else []
-            yield call(line["client_id"], KEYS[line["api_key"]], line["api_version"], line["correlation_id"],
-                       line["topics"], line["answered"], errors)
+            said = call(line["client_id"], KEYS[line["api_key"]], line["api_version"], line["correlation_id"],
+                        line["topics"], line["answered"], errors)
+            yield said | {"api_key": line["api_key"]}
 
 
 for each in {"java": java, "kcat": kcat, "go": go, "raw": raw}[sys.argv[1]](sys.stdin):

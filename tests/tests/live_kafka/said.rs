@@ -10,6 +10,9 @@ const LOST_BY_JOIN: usize = 1;
 /// Failures show this many differences.
 const SHOWN: usize = 30;
 
+/// Bodies up to here are copied whole: the agent's --max-body.
+const COPIED: i64 = 64 << 10;
+
 /// How much of a connection the agent could see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Known {
@@ -32,6 +35,8 @@ pub struct Said {
     key: Key,
     topics: Option<Vec<String>>,
     errors: Option<Vec<i64>>,
+    api_key: Option<i64>,
+    answered: Option<bool>,
     record_bytes: Option<i64>,
 }
 
@@ -68,7 +73,14 @@ impl Said {
     fn of(line: &Value) -> Self {
         let key = key_of(line, "client_id", "api_key_name", "api_version", "correlation_id");
         let errors = line["error_codes"].as_array().map(|codes| codes.iter().filter_map(Value::as_i64).collect());
-        Self { key, topics: topics_of(&line["topics"]), errors, record_bytes: line["record_bytes"].as_i64() }
+        Self {
+            key,
+            topics: topics_of(&line["topics"]),
+            errors,
+            api_key: line["api_key"].as_i64(),
+            answered: line["answered"].as_bool(),
+            record_bytes: line["record_bytes"].as_i64(),
+        }
     }
 }
 
@@ -140,26 +152,44 @@ fn compare(calls: &[Value], said: &[Said], known: Known, may_lack: usize) -> Vec
     differences
 }
 
+/// What is wrong in a record, with both.
 fn differs(call: &Value, said: &Said, known: Known) -> Option<String> {
-    let (topics, error) = (topics_of(&call["kafka_topics"]).unwrap_or_default(), call["kafka_error_code"].as_i64());
+    let what = wrong(call, said, known)?;
+    Some(format!("{what}, said {said:?}: {call}"))
+}
+
+fn wrong(call: &Value, said: &Said, known: Known) -> Option<String> {
+    let incomplete = !call["incomplete"].is_null();
+    let long = said.record_bytes.is_some_and(|bytes| bytes > COPIED);
+    if incomplete && known == Known::All && !long {
+        return Some("incomplete".to_owned());
+    }
+    if said.api_key.is_some_and(|number| call["kafka_api_key"] != number) {
+        return Some("the API key's number".to_owned());
+    }
+    // Nobody has read the answers that a client left behind at its end.
+    if said.answered == Some(true) && call["response"].is_null() {
+        return Some("no answer".to_owned());
+    }
+    let topics = topics_of(&call["kafka_topics"]).unwrap_or_default();
     // As of Produce 13 and Fetch 13 a topic is a number, whose name was on the wire before the agent came.
     let unnamed = known == Known::Joined && topics.is_empty();
     if said.topics.as_ref().is_some_and(|said| *said != topics) && !unnamed {
-        return Some(format!("topics {topics:?}, said {said:?}: {call}"));
+        return Some(format!("topics {topics:?}"));
     }
-    // What was not copied of a long answer may hold one.
-    let unread = error.is_none() && !call["incomplete"].is_null();
+    let error = call["kafka_error_code"].as_i64();
     let right = match said.errors.as_deref() {
         None => true,
-        Some([]) => error == Some(0) || unread,
+        // What was not copied of a long answer may hold one.
+        Some([]) => error == Some(0) || (error.is_none() && incomplete),
         Some([first, ..]) => error == Some(*first),
     };
     if !right {
-        return Some(format!("error {error:?}, said {said:?}: {call}"));
+        return Some(format!("error {error:?}"));
     }
     let record_bytes = call["kafka_record_bytes"].as_i64().unwrap_or(0);
     let right = said.record_bytes.is_none_or(|said| said == record_bytes);
-    (!right).then(|| format!("{record_bytes} bytes of records, said {said:?}: {call}"))
+    (!right).then(|| format!("{record_bytes} bytes of records"))
 }
 
 /// What was said of an answer's size first: the rest fits more records.
@@ -176,4 +206,62 @@ fn compare_sizes(calls: &[Value], said: &[Sizes], may_lack: usize) -> Vec<String
         }
     }
     if differences.len() > may_lack { differences } else { Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A line of `said.py`, the record that fits it, and what a client may say apart.
+    fn same() -> (Said, Value, Sizes) {
+        let said = json!({"client_id": "c", "api_key_name": "FETCH", "api_version": 4, "correlation_id": 7, "api_key": 1,
+                          "topics": ["b", "a"], "error_codes": [3, 6], "answered": true, "record_bytes": 20});
+        let call = json!({"kafka_client_id": "c", "kafka_api_key_name": "FETCH", "kafka_api_version": 4, "kafka_api_key": 1,
+                          "kafka_correlation_id": 7, "kafka_topics": ["a", "b"], "kafka_error_code": 3,
+                          "kafka_record_bytes": 20, "request": {"headers_size": 11, "body_size": 5},
+                          "response": {"headers_size": 4, "body_size": 30}, "incomplete": null});
+        let sizes = json!({"client_id": "c", "api_key": 1, "written": 20, "read": 38});
+        (Said::of(&said), call, Sizes::of(&sizes))
+    }
+
+    fn differences(call: Value, known: Known) -> usize {
+        let (said, _, sizes) = same();
+        let calls = [call];
+        compare(&calls, &[said], known, 0).len() + compare_sizes(&calls, &[sizes], 0).len()
+    }
+
+    #[test]
+    fn a_right_record_has_no_differences() {
+        for known in [Known::All, Known::Joined] {
+            assert_eq!(differences(same().1, known), 0);
+        }
+    }
+
+    #[test]
+    fn a_wrong_value_is_one_however_little_is_known() {
+        for (field, wrong) in [
+            ("kafka_topics", json!(["a"])),
+            ("kafka_error_code", json!(6)),
+            ("kafka_error_code", Value::Null),
+            ("kafka_record_bytes", json!(19)),
+            ("request", json!({"headers_size": 11, "body_size": 6})),
+        ] {
+            let mut call = same().1;
+            call[field] = wrong;
+            for known in [Known::All, Known::Joined] {
+                assert_eq!(differences(call.clone(), known), 1, "{field}");
+            }
+        }
+    }
+
+    #[test]
+    fn calls_that_are_missing_or_made_up_are_differences() {
+        let (said, call, sizes) = same();
+        assert_eq!(compare(&[], std::slice::from_ref(&said), Known::All, 0).len(), 1);
+        assert_eq!(compare(&[], std::slice::from_ref(&said), Known::Joined, 1).len(), 0);
+        assert_eq!(compare(&[call.clone(), call], &[said], Known::All, 0).len(), 1, "one call, twice");
+        assert_eq!(compare_sizes(&[], &[sizes], 0).len(), 1);
+    }
 }
