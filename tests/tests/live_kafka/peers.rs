@@ -134,7 +134,7 @@ impl Client {
             }
         }
         command.arg(format!("127.0.0.1:{}", broker.port));
-        if self == Self::Java {
+        if matches!(self, Self::Java | Self::Raw) {
             command.arg(format!("127.0.0.1:{}", broker.sasl_port));
         }
         command.arg(id).args(scenarios);
