@@ -38,18 +38,18 @@ pub fn real(packets: &[Owned]) -> Outcome {
 }
 
 pub fn with_max_body(packets: &[Owned], max_body: usize) -> Outcome {
-    let mut shard = Shard::new(ShardOptions {
-        settings: Settings { max_body, ..Settings::default() },
-        limits: Limits::default(),
-        redactor: None,
-        epoch: 0,
-    });
+    let settings = Settings { max_body, ..Settings::default() };
+    let names = settings.topic_names.clone();
+    let mut shard = Shard::new(ShardOptions { settings, limits: Limits::default(), redactor: None, epoch: 0 });
     for packet in packets {
         shard.packet(&packet.packet());
     }
     shard.finish();
     let (mut records, counters) = shard.take();
     records.sort_by_key(|record| (record.timestamp.micros(), record.id));
+    for record in &mut records {
+        names.name_topics(&mut record.exchange);
+    }
     let records = records
         .iter()
         .map(|record| {

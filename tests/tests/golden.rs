@@ -5,7 +5,7 @@ use std::process::Command;
 
 use tapwire_tests::{corpus, live::tapwire};
 
-const FOLDERS: [&str; 4] = ["http", "http1", "made", "tcp"];
+const FOLDERS: [&str; 5] = ["http", "http1", "kafka", "made", "tcp"];
 
 #[test]
 fn records_are_those_of_the_golden_files() {

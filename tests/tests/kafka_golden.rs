@@ -73,13 +73,14 @@ fn check(line: &Value) -> Result<(), String> {
     };
     let (key, version) = (number(line, "key") as i16, number(line, "version") as i16);
     let api = kafka::schema::table().api(key).ok_or("no such API")?;
-    let known = if request { api.request_header(version) } else { api.response_header(version) };
+    let layout = if request { api.request(version) } else { api.response(version) };
+    let known = layout.map(|layout| layout.header).ok_or("no such version")?;
     same_number(i64::from(known), number(line, "header"), "header")?;
     let read = kafka::read(half, key, version, &bytes[header..], 1 << 20).ok_or("no such version")?;
     if let Some(bad) = read.bad.or(read.findings[1]) {
         return Err(bad.to_owned());
     }
-    let Carried::Fields { json, cut: false, .. } = &read.carried else { return Err("cut".to_owned()) };
+    let Some(Carried::Fields { json, cut: false, .. }) = &read.carried else { return Err("cut".to_owned()) };
     let ours: Value = serde_json::from_slice(json).map_err(|error| error.to_string())?;
     let mut batches = Vec::new();
     compare(&ours, &line["body"], "", &mut batches)?;

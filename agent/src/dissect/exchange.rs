@@ -179,8 +179,6 @@ pub enum Carried {
         /// Not all of it is in the object.
         cut: bool,
     },
-    /// Nothing of it can be read, for this reason.
-    Nothing { why: &'static str },
     /// As far as it was kept, for this reason.
     Raw { bytes: Vec<u8>, why: &'static str },
 }

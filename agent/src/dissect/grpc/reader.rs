@@ -233,7 +233,6 @@ impl Messages {
                 json.capacity() + type_name.as_ref().map_or(0, |name| name.len())
             }
             Carried::Raw { bytes, .. } => bytes.capacity(),
-            Carried::Nothing { .. } => 0,
         };
         self.list.capacity() * size_of::<StreamMessage>() + self.list.iter().map(carried).sum::<usize>()
     }

@@ -174,7 +174,8 @@ impl Kafka {
             shape = match header.and_then(|header| Some((header.version, schema::table().api(header.key)?))) {
                 None => Shape::Closed("request_not_seen"),
                 Some((version, api)) => {
-                    if api.response_header(version) > 0 {
+                    let layout = api.response(version);
+                    if layout.is_some_and(|layout| layout.header > 0) {
                         let mut tags = &rest[4..rest.len().min(size as usize).max(4)];
                         let there = tags.len();
                         match message::tags(&mut tags) {
@@ -315,7 +316,7 @@ impl Kafka {
 
     /// No answer will be seen to what waits.
     fn give_up(&mut self, out: &mut Output) {
-        for waiting in self.waiting.drain(..) {
+        for waiting in std::mem::take(&mut self.waiting) {
             out.finish(waiting.handle);
         }
     }

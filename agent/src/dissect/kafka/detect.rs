@@ -3,12 +3,17 @@
 
 use super::{
     connection::FRAME_LIMIT,
+    facts::Topic,
     message::{self, Front, Header},
     reading::Reading,
     schema,
     walk::{Progress, Walk},
 };
 use crate::dissect::{Direction, Match, Scan};
+
+/// What clients begin a connection with, and need no name for: Metadata, SaslHandshake and ApiVersions. Of other APIs a
+/// request of a client without a name must name a topic: an answer with a small correlation id looks like a Produce.
+const OPENING: [i16; 3] = [3, 17, API_VERSIONS];
 
 /// Bytes of a body that must fit its schema when not all of it is there: names of topics are among them.
 const CONVINCING: usize = 32;
@@ -18,9 +23,6 @@ const CONVINCING_ANYWHERE: usize = 64;
 
 /// How a client asks what the broker understands, in whatever version it has.
 const API_VERSIONS: i16 = 18;
-
-/// Versions beyond the table's that are still taken for the API: clients newer than the table.
-const NEWER: i16 = 8;
 
 /// Whether a connection begins with `bytes`. Servers never speak first.
 pub fn probe(role: Direction, bytes: &[u8]) -> Match {
@@ -32,6 +34,12 @@ pub fn probe(role: Direction, bytes: &[u8]) -> Match {
         },
         Direction::ToClient => Match::No,
     }
+}
+
+/// A request of a client without a name, which numbers of other kinds look like.
+fn nameless(bytes: &[u8]) -> bool {
+    // Behind size, API, version and correlation id.
+    matches!(bytes.get(12..14), Some([0, 0] | [0xff, _]))
 }
 
 enum Look {
@@ -61,21 +69,26 @@ fn request(bytes: &[u8], convincing: usize) -> Look {
         Front::No(_) => return Look::No,
     };
     let Some(api) = schema::table().api(header.key) else { return Look::No };
-    let newest = api.requests.last().map_or(0, |layout| *layout.versions.end());
     let readable = |text: &str| !text.chars().any(char::is_control);
-    // ApiVersions is how a client finds out.
-    let newer = header.version > newest + NEWER && header.key != API_VERSIONS;
-    if newer || !header.client_id.as_deref().is_none_or(readable) {
+    if !header.client_id.as_deref().is_none_or(readable) {
         return Look::No;
     }
     let body = &rest[taken..];
     let whole = rest.len() >= size as usize;
     let Some(layout) = api.request(header.version) else {
-        return if whole { Look::Whole(4 + size as usize) } else { Look::More };
+        // Who speaks what nobody knows yet asks for the versions first.
+        return match header.key {
+            API_VERSIONS if whole => Look::Whole(4 + size as usize),
+            API_VERSIONS => Look::More,
+            _ => Look::No,
+        };
     };
     let size = size as usize;
     let body = &body[..body.len().min(size - taken)];
-    match fits(&layout.body, body, (size - taken) as u64) {
+    let (fits, reading) = read(&layout.body, body, (size - taken) as u64);
+    let plain = nameless(bytes) && !OPENING.contains(&header.key) && !names_a_topic(&reading);
+    match fits {
+        Fits::Whole | Fits::Front if plain && (whole || body.len() >= convincing) => Look::No,
         Fits::Whole if whole => Look::Whole(4 + size),
         Fits::Front if body.len() >= convincing => Look::Front,
         Fits::Front if !whole => Look::More,
@@ -91,24 +104,38 @@ enum Fits {
 
 /// Whether `bytes` are a body of this size, or its front.
 fn fits(shape: &'static schema::Shape, bytes: &[u8], size: u64) -> Fits {
+    read(shape, bytes, size).0
+}
+
+fn read(shape: &'static schema::Shape, bytes: &[u8], size: u64) -> (Fits, Reading) {
     let mut walk = Walk::new(shape, size);
     let mut reading = Reading::new(0, Default::default(), false);
     let mut rest = bytes;
-    match walk.feed(&mut rest, &mut reading) {
+    let fits = match walk.feed(&mut rest, &mut reading) {
         Ok(Progress::Done) if walk.left() == 0 && reading.finding.is_none() => Fits::Whole,
         Ok(Progress::More | Progress::Pass(_)) if rest.is_empty() && (bytes.len() as u64) < size => Fits::Front,
         Ok(_) | Err(_) => Fits::No,
-    }
+    };
+    (fits, reading)
+}
+
+/// It names a topic as Kafka lets them be named.
+fn names_a_topic(reading: &Reading) -> bool {
+    let legal = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+    reading.facts.topics.iter().any(|topic| matches!(topic, Topic::Name(name) if !name.is_empty() && legal(name)))
 }
 
 /// Looks for a request in mid-stream: one that ends where the bytes end or where another begins, or one of which enough is
-/// there.
+/// there. Zeros make a request of no client with nothing in it, so the client must have a name.
 pub fn scan(sender: Option<Direction>, bytes: &[u8]) -> Scan {
     if sender == Some(Direction::ToClient) {
         return Scan::Undecided(bytes.len());
     }
     for at in 0..bytes.len() {
         let here = &bytes[at..];
+        if nameless(here) {
+            continue;
+        }
         match request(here, CONVINCING_ANYWHERE) {
             Look::No => {}
             Look::More => return Scan::Undecided(at),
@@ -124,35 +151,44 @@ pub fn scan(sender: Option<Direction>, bytes: &[u8]) -> Scan {
     Scan::Undecided(bytes.len())
 }
 
-/// Looks for the answer to one of these. `turn`: the first byte is the first of a segment that follows a request.
+/// Looks for the answer to one of these, at the first byte of a segment that follows a request. Anywhere else lists of small
+/// numbers look like answers.
 pub fn scan_answers<'a>(waiting: impl Fn(i32) -> Option<&'a Header>, turn: bool, bytes: &[u8]) -> Scan {
-    const FRONT: usize = 8;
-    for at in 0..bytes.len().saturating_sub(FRONT - 1) {
-        let here = &bytes[at..];
-        let size = u32::from_be_bytes([here[0], here[1], here[2], here[3]]);
-        if !(4..=FRAME_LIMIT).contains(&size) {
-            continue;
-        }
-        let id = i32::from_be_bytes([here[4], here[5], here[6], here[7]]);
-        let Some(request) = waiting(id) else { continue };
-        let Some(api) = schema::table().api(request.key) else { continue };
-        let Some(layout) = api.response(request.version) else { continue };
-        let mut body = &here[FRONT..here.len().min(4 + size as usize)];
-        let before = body.len();
-        if layout.header > 0 && message::tags(&mut body) != Some(true) {
-            continue;
-        }
-        let taken = before - body.len();
-        let Some(rest) = (size as usize).checked_sub(4 + taken) else { continue };
-        let believed = match fits(&layout.body, body, rest as u64) {
-            // Small numbers look alike: what ends with the segment is a message, what does not is none.
-            Fits::Whole => turn && at == 0 || here.len() == 4 + size as usize,
-            Fits::Front => turn && at == 0 && body.len() >= CONVINCING || body.len() >= CONVINCING_ANYWHERE,
-            Fits::No => false,
-        };
-        if believed {
-            return Scan::Found { at, sender: Direction::ToClient };
+    match answer(waiting, bytes) {
+        Match::Yes if turn => Scan::Found { at: 0, sender: Direction::ToClient },
+        Match::NeedMore if turn => Scan::Undecided(0),
+        _ => Scan::Undecided(bytes.len()),
+    }
+}
+
+/// Of an answer: its size, and the correlation id.
+const FRONT: usize = 8;
+
+fn answer<'a>(waiting: impl Fn(i32) -> Option<&'a Header>, bytes: &[u8]) -> Match {
+    let Some(([a, b, c, d, id @ ..], rest)) = bytes.split_first_chunk::<FRONT>() else { return Match::NeedMore };
+    let size = u32::from_be_bytes([*a, *b, *c, *d]);
+    if !(4..=FRAME_LIMIT).contains(&size) {
+        return Match::No;
+    }
+    let asked = waiting(i32::from_be_bytes(*id));
+    let layout = asked.and_then(|request| schema::table().api(request.key)?.response(request.version));
+    let Some(layout) = layout else { return Match::No };
+    let left = size as usize - 4;
+    let whole = rest.len() >= left;
+    let mut body = &rest[..rest.len().min(left)];
+    let there = body.len();
+    if layout.header > 0 {
+        match message::tags(&mut body) {
+            Some(true) => {}
+            Some(false) if !whole => return Match::NeedMore,
+            Some(false) | None => return Match::No,
         }
     }
-    Scan::Undecided(bytes.len().saturating_sub(FRONT - 1))
+    let taken = there - body.len();
+    match fits(&layout.body, body, (left - taken) as u64) {
+        Fits::Whole => Match::Yes,
+        Fits::Front if body.len() >= CONVINCING => Match::Yes,
+        Fits::Front if !whole => Match::NeedMore,
+        Fits::Front | Fits::No => Match::No,
+    }
 }

@@ -41,7 +41,7 @@ pub struct Facts {
     /// Records for users, where there is room for some.
     pub records: Option<Records>,
     pub software: Option<Arc<Software>>,
-    /// All of the message was read.
+    /// All fields were read, but for records.
     pub whole: bool,
 }
 

@@ -56,7 +56,7 @@ pub const FIELDS: &[Field] = &[
         get: |exchange| {
             of_request(exchange, |request| match &request.facts.software {
                 Some(software) => Value::Text(Cow::Owned(format!("{} {}", software.name, software.version))),
-                None => Value::Absent,
+                None => Value::Unknown,
             })
         },
     },
@@ -64,14 +64,14 @@ pub const FIELDS: &[Field] = &[
         name: "kafka_topics",
         kind: Kind::TextList,
         json: true,
-        doc: "Topics of the call; unknown when one of them is known by its id only",
+        doc: "Topics that request and answer name; unknown when one of them is known by its id only",
         get: topics,
     },
     Field {
         name: "kafka_partitions",
         kind: Kind::TextList,
         json: true,
-        doc: "Partitions of the call, as topic-partition: orders-0",
+        doc: "Partitions that request and answer name, as topic-partition: orders-0",
         get: partitions,
     },
     Field {
@@ -89,7 +89,11 @@ pub const FIELDS: &[Field] = &[
         kind: Kind::Int,
         json: true,
         doc: "Bytes of the call's record batches, as sent",
-        get: |exchange| records(exchange).map_or(Value::Absent, |records| count(records.bytes)),
+        get: |exchange| match records(exchange) {
+            Some(_) if !facts(exchange).all(|facts| facts.whole) => Value::Unknown,
+            Some(records) => count(records.bytes),
+            None => Value::Absent,
+        },
     },
     Field {
         name: "kafka_group_id",
@@ -242,7 +246,15 @@ fn facts(exchange: &Exchange) -> impl Iterator<Item = &Facts> {
 }
 
 fn first<'a>(exchange: &'a Exchange, get: impl Fn(&'a Facts) -> Option<Value<'a>>) -> Value<'a> {
-    facts(exchange).find_map(get).unwrap_or(Value::Absent)
+    for facts in facts(exchange) {
+        match get(facts) {
+            Some(value) => return value,
+            // It may stand in what was not read.
+            None if !facts.whole => return Value::Unknown,
+            None => {}
+        }
+    }
+    Value::Absent
 }
 
 fn borrowed(text: &str) -> Value<'_> {
@@ -268,6 +280,10 @@ fn correlation_id(exchange: &Exchange) -> Value<'_> {
 }
 
 fn topics(exchange: &Exchange) -> Value<'_> {
+    // What was not read may name more.
+    if !facts(exchange).all(|facts| facts.whole) {
+        return Value::Unknown;
+    }
     let mut names: Vec<Cow<'_, str>> = Vec::new();
     for topic in facts(exchange).flat_map(|facts| &facts.topics) {
         let Topic::Name(name) = topic else { return Value::Unknown };
@@ -275,14 +291,13 @@ fn topics(exchange: &Exchange) -> Value<'_> {
             names.push(Cow::Borrowed(name));
         }
     }
-    // A half that was not read may name more.
-    if names.is_empty() && !facts(exchange).all(|facts| facts.whole) {
-        return Value::Unknown;
-    }
     if names.is_empty() { Value::Absent } else { Value::TextList(names) }
 }
 
 fn partitions(exchange: &Exchange) -> Value<'_> {
+    if !facts(exchange).all(|facts| facts.whole) {
+        return Value::Unknown;
+    }
     let mut names: Vec<Cow<'_, str>> = Vec::new();
     for facts in facts(exchange) {
         for partition in &facts.partitions {
@@ -351,8 +366,12 @@ fn summary(request: &KafkaRequest) -> String {
     if facts.topics.len() > SHOWN {
         let _ = write!(line, " and {} more topics", facts.topics.len() - SHOWN);
     }
-    if let Some(records) = facts.records.and_then(|records| records.count) {
-        let _ = write!(line, " records={records}");
+    match facts.records.map(|records| records.count) {
+        Some(Some(records)) => {
+            let _ = write!(line, " records={records}");
+        }
+        Some(None) => line.push_str(" records=?"),
+        None => {}
     }
     if let Some(acks) = facts.acks {
         let _ = write!(line, " acks={acks}");
@@ -362,6 +381,9 @@ fn summary(request: &KafkaRequest) -> String {
         if let Some(value) = value {
             let _ = write!(line, " {name}={value}");
         }
+    }
+    if !facts.whole {
+        line.push_str(" …");
     }
     line
 }

@@ -43,7 +43,9 @@ pub struct Frame {
 #[derive(Debug)]
 pub struct Read {
     pub facts: Facts,
-    pub carried: Carried,
+    /// `None`: the body stays closed.
+    pub carried: Option<Carried>,
+    /// Something worth a look; the first one says why the body stays closed, or is not what its schema says.
     pub findings: [Option<&'static str>; 2],
     pub bad: Option<&'static str>,
 }
@@ -109,21 +111,25 @@ impl Frame {
         // What needs no more bytes: values of no length, ends of lists.
         self.feed(&[]);
         self.reading.settle();
-        let whole = self.walk.as_ref().is_some_and(Walk::done) && !self.missing && self.left == 0;
-        if self.walk.is_some() && !whole && !self.missing && self.left == 0 {
+        let done = self.walk.as_ref().is_some_and(Walk::done);
+        if self.walk.is_some() && !done && !self.missing && self.left == 0 {
             self.bad = self.bad.or(Some("short_body"));
         }
-        let Reading { mut facts, tree, finding, .. } = self.reading;
-        facts.whole = whole && self.bad.is_none();
+        let Reading { mut facts, tree, finding, lost, .. } = self.reading;
+        facts.whole = done && !lost && self.bad.is_none();
+        if let Some(records) = facts.records.as_mut().filter(|_| !done) {
+            records.count = None;
+        }
         let (json, cut) = tree.finish();
-        let (carried, closed) = match self.shape {
+        let (carried, why) = match self.shape {
             Shape::Known(api, version, _) => {
                 let type_name = Some(format!("{} v{version}", api.name).into_boxed_str());
-                (Carried::Fields { json, type_name, learned: false, cut: cut || !facts.whole }, self.bad)
+                let cut = cut || self.missing || !facts.whole;
+                (Some(Carried::Fields { json, type_name, learned: false, cut }), self.bad)
             }
-            Shape::Closed(why) => (Carried::Nothing { why }, Some(why)),
+            Shape::Closed(why) => (None, Some(why)),
         };
-        Read { facts, carried, findings: [closed, finding], bad: self.bad }
+        Read { facts, carried, findings: [why, finding], bad: self.bad }
     }
 
     /// Key and version of what is read.
@@ -160,12 +166,17 @@ pub fn read(half: Half, key: i16, version: i16, body: &[u8], limit: usize) -> Op
 impl Read {
     /// Puts it into the message. `ended`: when its last byte came, when that was seen.
     pub fn settle(self, message: &mut Message, size: u32, ended: Option<Time>) {
-        let size = size.saturating_sub(message.headers_size.unwrap_or_default());
         message.ended = ended.unwrap_or(message.ended);
-        message.body.size = Some(u64::from(size));
         message.body.end_lost = ended.is_none();
-        let list = vec![StreamMessage { size, carried: self.carried, encoding: None }];
-        message.body.messages = Some(Box::new(Messages { list, count: 1, bytes: u64::from(size) }));
+        if let Some(carried) = self.carried {
+            let size = size.saturating_sub(message.headers_size.unwrap_or_default());
+            message.body.size = Some(u64::from(size));
+            let list = vec![StreamMessage { size, carried, encoding: None }];
+            message.body.messages = Some(Box::new(Messages { list, count: 1, bytes: u64::from(size) }));
+        } else {
+            // Where its header ends is not known.
+            message.headers_size = None;
+        }
         match &mut message.head {
             Head::KafkaRequest(request) => request.facts = self.facts,
             Head::KafkaResponse(response) => response.facts = self.facts,

@@ -51,7 +51,10 @@ pub enum Front {
     No(&'static str),
 }
 
-/// Reads the header of a request of this size.
+/// Up to the client id, which all versions but the first have in the same place.
+const UP_TO_CLIENT_ID: u8 = 1;
+
+/// Reads the header of a request of this size; of an unknown version as far as all are the same.
 pub fn request_header(bytes: &[u8], size: u32) -> Front {
     let mut rest = bytes;
     let Some(front) = rest.split_off(..8) else { return Front::More };
@@ -62,7 +65,7 @@ pub fn request_header(bytes: &[u8], size: u32) -> Front {
     if version < 0 {
         return Front::No("api_version");
     }
-    let shape = api.request_header(version);
+    let shape = api.request(version).map_or(UP_TO_CLIENT_ID, |layout| layout.header);
     let mut client_id = None;
     if shape > 0 {
         let Some(length) = rest.split_off(..2) else {

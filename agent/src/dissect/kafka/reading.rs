@@ -27,6 +27,8 @@ pub struct Reading {
     pub facts: Facts,
     pub tree: Tree,
     pub finding: Option<&'static str>,
+    /// A value was lost that may have said something.
+    pub lost: bool,
     names: Arc<TopicNames>,
     /// What brokers say teaches names.
     learns: bool,
@@ -49,6 +51,7 @@ impl Reading {
             facts: Facts::default(),
             tree: Tree::new(limit),
             finding: None,
+            lost: false,
             names,
             learns,
             named: None,
@@ -213,6 +216,7 @@ impl Sink for Reading {
         if extent == Extent::Lost {
             self.tree.null(field.name);
             self.tree.set_cut();
+            self.lost = true;
             return;
         }
         let whole = extent == Extent::Whole;

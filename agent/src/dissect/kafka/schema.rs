@@ -128,15 +128,6 @@ impl Api {
     pub fn response(&self, version: i16) -> Option<&Layout> {
         self.responses.iter().find(|layout| layout.versions.contains(&version))
     }
-
-    /// Of the version, or of the newest that is known: headers change rarely.
-    pub fn request_header(&self, version: i16) -> u8 {
-        self.request(version).or(self.requests.last()).map_or(1, |layout| layout.header)
-    }
-
-    pub fn response_header(&self, version: i16) -> u8 {
-        self.response(version).or(self.responses.last()).map_or(0, |layout| layout.header)
-    }
 }
 
 /// `ApiVersions` → `API_VERSIONS`.
@@ -282,9 +273,11 @@ mod tests {
     #[test]
     fn headers_go_with_versions() {
         let produce = table().api(0).unwrap();
-        assert_eq!([8, 9, 99].map(|version| produce.request_header(version)), [1, 2, 2]);
-        assert!(produce.request(99).is_none());
+        assert_eq!(
+            [8, 9, 99].map(|version| produce.request(version).map(|layout| layout.header)),
+            [Some(1), Some(2), None]
+        );
         // ApiVersions is asked before anybody knows what the broker understands.
-        assert_eq!(table().api(18).unwrap().response_header(3), 0);
+        assert_eq!(table().api(18).unwrap().response(3).map(|layout| layout.header), Some(0));
     }
 }

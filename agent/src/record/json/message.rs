@@ -103,11 +103,6 @@ fn carried(out: &mut Vec<u8>, carried: &Carried) {
                 out.extend_from_slice(b",\"fields_truncated\":true");
             }
         }
-        Carried::Nothing { why } => {
-            out.extend_from_slice(b",\"body\":null,\"not_decoded\":\"");
-            out.extend_from_slice(why.as_bytes());
-            out.push(b'"');
-        }
         Carried::Raw { bytes, why } => {
             content(out, bytes);
             out.extend_from_slice(b",\"not_decoded\":\"");

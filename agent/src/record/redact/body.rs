@@ -1,6 +1,6 @@
 //! Bodies, as far as they were kept: they may be cut anywhere, malformed, or not what their content type says.
 
-use super::{Redactor, form, json, multipart, rewrite::Rewriter, url};
+use super::{Redactor, form, json, multipart, pairs, rewrite::Rewriter, url};
 use crate::dissect::{Body, Carried, Headers};
 
 /// Replaces the secrets of a body; how many. Afterwards it has at most `max_body` bytes, if any were replaced.
@@ -31,15 +31,19 @@ pub(super) fn redact(redactor: &Redactor, headers: &Headers, body: &mut Body) ->
     count
 }
 
+/// Kafka's ApiVersions lists the APIs under `api_keys`, which elsewhere are secrets.
+const NO_SECRETS: &str = "API_VERSIONS v";
+
 /// The fields of a message are JSON by now; what could not be decoded may be.
 fn of_message(redactor: &Redactor, carried: &mut Carried) -> u32 {
     let text = match carried {
+        Carried::Fields { type_name: Some(name), .. } if name.starts_with(NO_SECRETS) => return 0,
         Carried::Fields { json, .. } => json,
         Carried::Raw { bytes, .. } => bytes,
-        Carried::Nothing { .. } => return 0,
     };
     let mut body = Body { kept: std::mem::take(text), ..Body::default() };
     let mut count = pass(redactor, &mut body, |rewriter| json::redact(rewriter, 0..rewriter.source.len(), true));
+    count += pass(redactor, &mut body, pairs::redact);
     if memchr::memchr(b'=', &body.kept).is_some() {
         count += pass(redactor, &mut body, url::in_text);
     }

@@ -9,6 +9,7 @@
 //! - of a query, path parameter or form field the value, its percent-escapes undone before it is hashed
 //! - in JSON the string (its escapes undone), number, object or array under the key; `true`, `false`, `null` and empty
 //!   values hold no secret. Multipart form fields likewise
+//! - in messages that list settings, the `value` beside a `name` that says so
 //! - the userinfo of URLs, in targets, headers and bodies
 //!
 //! A value that a limit cut is replaced as far as it goes: length and hash are then those of its front. Limits: XML is not
@@ -22,6 +23,7 @@ mod headers;
 mod json;
 mod multipart;
 mod names;
+mod pairs;
 mod rewrite;
 mod url;
 

@@ -2,7 +2,7 @@ use hmac::{Hmac, KeyInit, Mac};
 
 use super::*;
 use crate::{
-    dissect::{Body, Headers},
+    dissect::{Body, Carried, Headers, Messages, StreamMessage},
     record::sample::{self, MAX_BODY, redactor},
 };
 
@@ -450,4 +450,38 @@ fn what_grpc_codes_is_searched_as_what_it_stands_for() {
         headers.push(name.as_bytes(), value.as_bytes());
         assert_eq!(headers::redact(&Redactor::new(b"key", 1 << 16), &mut headers), 0, "{name}");
     }
+}
+
+#[test]
+fn settings_beside_secret_names_are_replaced_in_messages() {
+    let message = |text: &str| {
+        let fields = |json| Carried::Fields { json, type_name: None, learned: false, cut: false };
+        let mut body = Body::default();
+        let list = vec![StreamMessage { size: 1, carried: fields(text.as_bytes().to_vec()), encoding: None }];
+        body.messages = Some(Box::new(Messages { list, count: 1, bytes: 1 }));
+        let count = super::body::redact(&redactor(), &Headers::default(), &mut body);
+        match body.messages.map(|messages| messages.list) {
+            Some(list) => match &list[0].carried {
+                Carried::Fields { json, .. } => (String::from_utf8(json.clone()).expect("UTF-8"), count),
+                _ => panic!("fields"),
+            },
+            None => panic!("messages"),
+        }
+    };
+    check(
+        &[
+            (
+                r#"{"name":"ssl.key.password","value":"x\"y","a":1}"#,
+                r#"{"name":"ssl.key.password","value":"«x\"y»","a":1}"#,
+            ),
+            (
+                r#"{"name":"sasl.password","config_operation":0,"value":"abc"}"#,
+                r#"{"name":"sasl.password","config_operation":0,"value":"«abc»"}"#,
+            ),
+            (r#"{"name":"retention.ms","value":"abc"}"#, r#"{"name":"retention.ms","value":"abc"}"#),
+            (r#"{"name":"password","value":null}"#, r#"{"name":"password","value":null}"#),
+            (r#"{"auth_bytes":{"base64":"AHRl"}}"#, r#"{"auth_bytes":"«{"base64":"AHRl"}»"}"#),
+        ],
+        message,
+    );
 }
