@@ -1,5 +1,5 @@
 //! Every version of every Kafka API, encoded by Kafka's own classes with random values (xtask/kafka/MakeGolden.java), is
-//! read back to the same values.
+//! read back to the same values. Needs those classes, which `cargo xtask test` installs; says so and passes without them.
 
 use std::{
     collections::BTreeSet,
@@ -10,7 +10,7 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 use tapwire::dissect::{Carried, Half, kafka};
-use tapwire_tests::kafka as peers;
+use tapwire_tests::{kafka as peers, live::skip};
 
 /// Of the random values. Another one is worth a try after a change: `TAPWIRE_TEST_SEED`.
 const SEED: &str = "1";
@@ -20,6 +20,10 @@ const RENAMED: [i64; 3] = [52, 74, 87];
 
 #[test]
 fn every_version_of_every_api_is_read_back() {
+    if peers::RELEASES.iter().any(|release| !peers::jars(release).exists()) {
+        skip("every_version_of_every_api_is_read_back", "Kafka's jars are missing; cargo xtask test installs them");
+        return;
+    }
     let seed = std::env::var("TAPWIRE_TEST_SEED").unwrap_or(SEED.to_owned());
     let mut seen = BTreeSet::new();
     let mut lines = 0;

@@ -8,6 +8,7 @@ mod check;
 mod fuzz;
 mod host;
 mod http;
+mod kafka;
 mod peers;
 mod release;
 mod run;
@@ -24,6 +25,7 @@ usage: cargo xtask COMMAND
   check                          the quick tests: format, lints, docs, unit tests
   test                           all tests, with what they need installed; what CI runs
   fuzz [TARGET] [--seconds N]    fuzz one target, or each in turn (20 s)
+  kafka-schemas                  make the table of Kafka's messages again, from Kafka's own classes
   bench [cost|read|memory] [--rounds N] [--seconds N]
                                  what capturing costs, against the goals; as root, on a quiet machine";
 
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         "check" => check::check(rest),
         "test" => test::test(rest),
         "fuzz" => fuzz::fuzz(rest),
+        "kafka-schemas" => kafka::schemas(rest),
         "bench" => bench::bench(rest),
         "help" | "--help" | "-h" => {
             println!("{USAGE}");

@@ -1,4 +1,4 @@
-//! The Go peer of the live tests: `tests/peers/go`, built into `target/peers`, with a Go that is new enough for it.
+//! The Go peers of the live tests, `tests/peers/go` and `tests/peers/kafka/go`, built with a Go that is new enough.
 
 use std::{
     fs,
@@ -11,23 +11,32 @@ use anyhow::{Context, Result, bail};
 
 use crate::host;
 
-/// What `go.mod` asks for at least, and what is fetched where the distribution's Go is older.
+/// What each `go.mod` asks for at least, and what is fetched where the distribution's Go is older.
 const GO_LEAST: (u32, u32) = (1, 26);
 const GO: &str = "1.26.8";
 
-/// Builds it when its source has changed, which Go knows itself; the program's path.
+/// The one that speaks HTTP/2 and gRPC; the program's path.
 pub fn go_peer() -> Result<PathBuf> {
     let program = host::target().join("peers/go-peer");
-    let source = host::root().join("tests/peers/go");
+    build("tests/peers/go", &program)?;
+    Ok(program)
+}
+
+/// The one that speaks Kafka, into this file.
+pub fn kafka_peer(program: &Path) -> Result<()> {
+    build("tests/peers/kafka/go", program)
+}
+
+/// Builds a peer when its source has changed, which Go knows itself.
+fn build(source: &str, program: &Path) -> Result<()> {
     let go = go()?;
     if !program.exists() {
         eprintln!("xtask: building {} (one to two minutes, once)", program.display());
     }
     let mut build = with(&go);
-    build.args(["build", "-trimpath", "-mod=readonly", "-ldflags=-s -w", "-o"]).arg(&program).arg(".");
+    build.args(["build", "-trimpath", "-mod=readonly", "-ldflags=-s -w", "-o"]).arg(program).arg(".");
     // Without cgo it needs no C compiler; its resolver would bring the only C.
-    host::run(build.current_dir(source).env("CGO_ENABLED", "0"))?;
-    Ok(program)
+    host::run(build.current_dir(host::root().join(source)).env("CGO_ENABLED", "0"))
 }
 
 /// A `go` of the version that it is, whatever the environment or a `go.mod` asks for.

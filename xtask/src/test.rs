@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::{check, fuzz, host, peers, tools};
+use crate::{check, fuzz, host, kafka, peers, tools};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Counts {
@@ -26,6 +26,7 @@ pub fn test(args: &[String]) -> Result<ExitCode> {
     tools::cargo_fuzz()?;
     let python = tools::python()?;
     let go_peer = peers::go_peer()?;
+    let kafka = kafka::for_tests()?;
 
     let mut report = Report::default();
     for (name, mut command) in check::static_steps() {
@@ -38,7 +39,7 @@ pub fn test(args: &[String]) -> Result<ExitCode> {
         let mut tests = host::cargo();
         tests.args(["test", "--workspace", "--exclude", "agent-ebpf", "--no-fail-fast"]);
         tests.env("TAPWIRE_BIN", host::target().join("release/tapwire")).env("TAPWIRE_TEST_PYTHON", &python);
-        tests.env("TAPWIRE_TEST_GO_PEER", &go_peer);
+        tests.env("TAPWIRE_TEST_GO_PEER", &go_peer).env("TAPWIRE_TEST_KAFKA", &kafka);
         report.tests(&mut tests)?;
     }
     if report.step("fuzz build", &mut fuzz::build()) {

@@ -1,5 +1,5 @@
 //! What a build or a test needs beyond the clone. Rust tools go to `target/tools`, Python with the packages of the tests
-//! to `target/venv`, programs of the distribution come by apt; each only when it is missing. `peers` has the Go part.
+//! to `target/venv`, programs of the distribution come by apt; each only when it is missing. `peers` has the Go part, `kafka` the Java part.
 
 use std::{
     path::{Path, PathBuf},
@@ -21,7 +21,7 @@ const PYTHON_PACKAGES: [&str; 3] = ["mcp>=2.3,<3", "grpcio==1.85.1", "httpx[http
 const PYTHON_CHECK: &str = "from mcp import Client; import grpc, httpx, h2";
 
 /// What the tests start, and Debian's package that brings it.
-const PROGRAMS: [(&str, &str); 18] = [
+const PROGRAMS: [(&str, &str); 21] = [
     ("nginx", "nginx-light"),
     ("curl", "curl"),
     ("tshark", "tshark"),
@@ -40,7 +40,13 @@ const PROGRAMS: [(&str, &str); 18] = [
     ("nghttpd", "nghttp2-server"),
     ("node", "nodejs"),
     ("go", "golang-go"),
+    ("kcat", "kcat"),
+    ("javac", "default-jdk-headless"),
+    ("mvn", "maven"),
 ];
+
+/// What `kafka-schemas` starts: Java runs a source file only with its compiler.
+const SCHEMAS_PROGRAMS: [(&str, &str); 2] = [("javac", "default-jdk-headless"), ("mvn", "maven")];
 
 /// What `bench` starts, beyond what the tests need.
 const BENCH_PROGRAMS: [(&str, &str); 4] =
@@ -86,6 +92,10 @@ pub fn programs_for_tests() -> Result<()> {
         packages.extend(["python3", "python3-venv"]);
     }
     apt(&packages)
+}
+
+pub fn programs_for_schemas() -> Result<()> {
+    apt(&missing(&SCHEMAS_PROGRAMS))
 }
 
 pub fn programs_for_bench() -> Result<()> {

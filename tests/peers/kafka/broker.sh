@@ -1,9 +1,17 @@
 #!/bin/sh
-# Formats DIR/data and runs a broker in the foreground, on loopback, until it is told to end:
+# Formats DIR/data and runs a broker in the foreground, on loopback, until its stdin ends; DIR goes with it:
 #   broker.sh LIBS DIR PORT SASL_PORT CONTROLLER_PORT
 # LIBS is where Maven copied the dependencies of pom.xml. It is up when PORT takes connections.
 set -eu
 libs=$1 dir=$2 here=$(dirname "$0")
+# However the one who started it ends, a pipe of its own ends then, too. What runs in the background reads no stdin.
+exec 3<&0
+{
+    cat <&3 >/dev/null
+    kill -KILL $$ || true
+    rm -rf "$dir"
+} &
+exec 3<&- </dev/null
 sed -e "s|@DIR@|$dir|" -e "s/@PORT@/$3/g" -e "s/@SASL_PORT@/$4/g" -e "s/@CONTROLLER_PORT@/$5/g" \
     "$here/server.properties" > "$dir/server.properties"
 log4j="-Dlog4j2.configurationFile=$here/log4j2.broker.properties"

@@ -1,4 +1,4 @@
-"""What no library sends: raw.py ADDRESS ID SCENARIO..., over sockets of its own, one a scenario.
+"""What no library sends: raw.py ADDRESS SASL_ADDRESS ID SCENARIO..., over sockets of its own, one a scenario.
 
 It prints a line for each call, with what went over the wire: {"client_id", "api_key", "api_version",
 "correlation_id", "topics", "error_code", "answered"}. The topic is called ID-raw. A scenario ends when every answer
@@ -19,7 +19,7 @@ FLEXIBLE = {PRODUCE: 9, METADATA: 9, API_VERSIONS: 3, CREATE_TOPICS: 5}
 PIPELINED = 1000
 PATIENCE = 20
 
-address, name, *scenarios = sys.argv[1:]
+address, sasl_address, name, *scenarios = sys.argv[1:]
 TOPIC = f"{name}-raw"
 
 
@@ -82,8 +82,8 @@ def produce(version, value, acks=-1, partition=0, topic=TOPIC, crc_off_by=0):
 class Connection:
     """Writes requests and reads answers when told to, so that any number may be under way."""
 
-    def __init__(self, client_id):
-        host, port = address.rsplit(":", 1)
+    def __init__(self, client_id, to=address):
+        host, port = to.rsplit(":", 1)
         self.socket = socket.create_connection((host, int(port)), timeout=PATIENCE)
         self.reader = self.socket.makefile("rb")
         self.client_id, self.next, self.unsent, self.under_way = f"{name}-{client_id}", 0, b"", []
@@ -214,6 +214,19 @@ def split():
     connection.read()
 
 
+def sasl():
+    """A token without a header, which SaslHandshake v0 asks for: KIP-43. Before it and behind it are ordinary calls."""
+    connection = Connection("sasl", sasl_address)
+    connection.call(SASL_HANDSHAKE, 0, text("PLAIN"), error_at=0)
+    token = b"\0tester\0tester-password"
+    connection.socket.sendall(struct.pack(">i", len(token)) + token)
+    assert connection.reader.read(4) == bytes(4), "the broker does not take the token"
+    for version in (3, 9):
+        connection.produce(version, b"authenticated")
+        connection.send()
+        connection.read()
+
+
 def hold():
     """Ten calls after each line on stdin, all under way at once; the end of stdin lets go."""
     connection = Connection("hold")
@@ -230,5 +243,5 @@ def hold():
 setup()
 for scenario in scenarios:
     {"pipeline": pipeline, "unanswered": unanswered, "versions": versions, "errors": errors, "split": split,
-     "hold": hold}[scenario]()
+     "sasl": sasl, "hold": hold}[scenario]()
     sys.stdout.flush()

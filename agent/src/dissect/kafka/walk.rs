@@ -203,7 +203,7 @@ impl Walk {
             let mut source = Source { carry: &mut self.carry, rest: bytes, left: &mut self.left };
             match level {
                 Level::Struct { of, next } => {
-                    let of: &'static Struct = *of;
+                    let of: &'static Struct = of;
                     let Some(field) = of.fields.get(*next) else {
                         let tags = Level::Tags { of, left: None };
                         if self.flexible {
@@ -249,7 +249,7 @@ impl Walk {
                     self.stack.push(Level::Tag { of, tag });
                 }
                 Level::Tag { of, tag } => {
-                    let of: &'static Struct = *of;
+                    let of: &'static Struct = of;
                     let Some(size) = source.varint()? else { return Ok(Progress::More) };
                     let end = self.left.checked_sub(u64::from(size)).ok_or(Bad("tag_size"))?;
                     match of.tagged.iter().find(|(known, _)| known == tag) {
@@ -267,7 +267,7 @@ impl Walk {
                     self.stack.pop();
                 }
                 Level::Tagged { field, begun, .. } => {
-                    let field: &'static Field = *field;
+                    let field: &'static Field = field;
                     *begun = true;
                     if !self.value(field, bytes, sink)? {
                         if let Some(Level::Tagged { begun, .. }) = self.stack.last_mut() {
