@@ -231,6 +231,11 @@ impl Lane {
         self.marks.first().is_some_and(|mark| mark.turn && mark.at == 0)
     }
 
+    /// A turn begins in the middle of what is held.
+    pub(super) fn holds_turn(&self) -> bool {
+        self.marks.iter().any(|mark| mark.turn && mark.at > 0)
+    }
+
     /// When the first byte came that is held.
     pub(super) fn held_since(&self) -> Option<Time> {
         self.marks.first().map(|mark| mark.time)

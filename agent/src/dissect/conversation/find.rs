@@ -28,13 +28,6 @@ impl Conversation {
             return;
         };
         let mut chunk = chunk;
-        // What was held for being too short to tell may have been nothing, and a message may begin here.
-        if turn && self.reader.is_none() && !lane.held().is_empty() {
-            let begins = detect::look(from, chunk, self.mid_stream);
-            if matches!(begins, Found::Protocol { .. } | Found::Encrypted { .. }) {
-                counters.undecoded.add(reason, lane.clear() as u64);
-            }
-        }
         if !lane.held().is_empty() {
             lane.hold(chunk, time, turn);
             chunk = &[];
@@ -80,6 +73,12 @@ impl Conversation {
             }
             Match::NeedMore if self.lanes[from as usize].held().len() + chunk.len() <= INPUT_LIMIT => {
                 self.lanes[from as usize].hold(chunk, time, turn);
+            }
+            // What was too short to tell was nothing; a message may begin with the turn behind it.
+            Match::No if self.reader.is_none() && self.lanes[from as usize].holds_turn() => {
+                let forgotten = self.lanes[from as usize].forget();
+                counters.undecoded.add(reason, forgotten as u64);
+                self.probe(from, &[], time, false, counters);
             }
             Match::NeedMore | Match::No if self.may_scan(from, turn) => {
                 self.scan(from, chunk, time, turn, reason, counters);

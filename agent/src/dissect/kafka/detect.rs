@@ -63,16 +63,15 @@ fn request(bytes: &[u8], convincing: usize) -> Look {
     if !(8..=FRAME_LIMIT).contains(&size) {
         return Look::No;
     }
+    if !readable(rest) {
+        return Look::No;
+    }
     let (header, taken) = match message::request_header(rest, size) {
         Front::Header(header, taken) => (header, taken),
         Front::More => return if rest.len() >= size as usize { Look::No } else { Look::More },
         Front::No(_) => return Look::No,
     };
     let Some(api) = schema::table().api(header.key) else { return Look::No };
-    let readable = |text: &str| !text.chars().any(char::is_control);
-    if !header.client_id.as_deref().is_none_or(readable) {
-        return Look::No;
-    }
     let body = &rest[taken..];
     let whole = rest.len() >= size as usize;
     let Some(layout) = api.request(header.version) else {
@@ -94,6 +93,16 @@ fn request(bytes: &[u8], convincing: usize) -> Look {
         Fits::Front if !whole => Look::More,
         Fits::Whole | Fits::Front | Fits::No => Look::No,
     }
+}
+
+/// Whether a client may call itself so, as far as it is there.
+fn readable(header: &[u8]) -> bool {
+    /// Of a client's name: people choose them.
+    const LONGEST: i16 = 1024;
+    let Some(([high, low], name)) = header.get(8..).and_then(<[u8]>::split_first_chunk::<2>) else { return true };
+    let length = i16::from_be_bytes([*high, *low]);
+    let name = &name[..name.len().min(usize::try_from(length).unwrap_or(0))];
+    length <= LONGEST && !name.iter().any(u8::is_ascii_control)
 }
 
 enum Fits {
