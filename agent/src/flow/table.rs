@@ -295,6 +295,7 @@ impl<T> FlowTable<T> {
                     deliver(flow, missing, direction, piece, counters, each);
                 });
                 counters.retransmitted_bytes += connection.take_again();
+                counters.lost(connection.take_early(), Reason::ReassemblyLimit);
             }
             Kind::Udp { .. } => {
                 for direction in Direction::BOTH {

@@ -7,7 +7,10 @@ use super::{
     slot::{Kind, Slot},
     table::{Each, FlowTable, deliver},
 };
-use crate::{coverage::Counters, time::Time};
+use crate::{
+    coverage::{Counters, Reason},
+    time::Time,
+};
 
 /// Lists of each order: activity as below, all that wait in one, holders by the power of two of what they hold.
 pub(super) const LISTS: [usize; 3] = [4, 1, 33];
@@ -128,6 +131,7 @@ impl<T> FlowTable<T> {
         let Some(entry) = self.slots[slot as usize].as_mut() else { return };
         let Slot { flow, kind: Kind::Tcp(connection), .. } = entry else { return };
         counters.retransmitted_bytes += connection.take_again();
+        counters.lost(connection.take_early(), Reason::ReassemblyLimit);
         let held = connection.held();
         if held != entry.held {
             self.held = self.held - entry.held + held;

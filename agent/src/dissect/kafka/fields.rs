@@ -64,14 +64,14 @@ pub const FIELDS: &[Field] = &[
         name: "kafka_topics",
         kind: Kind::TextList,
         json: true,
-        doc: "Topics that request and answer name; unknown when one of them is known by its id only",
+        doc: "Topics that request and answer name, as far as they were read; unknown when one is known by its id only",
         get: topics,
     },
     Field {
         name: "kafka_partitions",
         kind: Kind::TextList,
         json: true,
-        doc: "Partitions that request and answer name, as topic-partition: orders-0",
+        doc: "Partitions that request and answer name, as far as they were read, as topic-partition: orders-0",
         get: partitions,
     },
     Field {
@@ -280,10 +280,6 @@ fn correlation_id(exchange: &Exchange) -> Value<'_> {
 }
 
 fn topics(exchange: &Exchange) -> Value<'_> {
-    // What was not read may name more.
-    if !facts(exchange).all(|facts| facts.whole) {
-        return Value::Unknown;
-    }
     let mut names: Vec<Cow<'_, str>> = Vec::new();
     for topic in facts(exchange).flat_map(|facts| &facts.topics) {
         let Topic::Name(name) = topic else { return Value::Unknown };
@@ -291,13 +287,15 @@ fn topics(exchange: &Exchange) -> Value<'_> {
             names.push(Cow::Borrowed(name));
         }
     }
-    if names.is_empty() { Value::Absent } else { Value::TextList(names) }
+    if names.is_empty() { none(exchange) } else { Value::TextList(names) }
+}
+
+/// What was not read may name some.
+fn none(exchange: &Exchange) -> Value<'_> {
+    if facts(exchange).all(|facts| facts.whole) { Value::Absent } else { Value::Unknown }
 }
 
 fn partitions(exchange: &Exchange) -> Value<'_> {
-    if !facts(exchange).all(|facts| facts.whole) {
-        return Value::Unknown;
-    }
     let mut names: Vec<Cow<'_, str>> = Vec::new();
     for facts in facts(exchange) {
         for partition in &facts.partitions {
@@ -310,7 +308,7 @@ fn partitions(exchange: &Exchange) -> Value<'_> {
             }
         }
     }
-    if names.is_empty() { Value::Absent } else { Value::TextList(names) }
+    if names.is_empty() { none(exchange) } else { Value::TextList(names) }
 }
 
 fn records(exchange: &Exchange) -> Option<super::facts::Records> {

@@ -47,6 +47,8 @@ pub(super) struct Half {
     queue: Option<Box<Queue>>,
     /// Bytes that arrived again, not yet counted by the caller.
     pub(super) again: u64,
+    /// Bytes from before the first one seen, which the stream was begun without: not yet counted by the caller.
+    pub(super) early: u64,
     /// Only while something is missing.
     wait: Option<Wait>,
 }
@@ -92,6 +94,7 @@ impl Half {
             received_beyond: None,
             queue: None,
             again: 0,
+            early: 0,
             wait: None,
         }
     }
@@ -174,15 +177,17 @@ impl Half {
     pub(super) fn segment(&mut self, extent: &Extent<'_>, passed: u64, sink: Sink<'_>) {
         let Extent { start, payload, wire_len, cut, time, acks } = *extent;
         let end = start + i64::from(wire_len);
+        let early = self.before_the_first(start, end);
+        self.early += early;
         if end <= self.next as i64 {
-            self.again += u64::from(wire_len);
+            self.again += u64::from(wire_len) - early;
             return;
         }
         let end = end.unsigned_abs();
         if start <= self.next as i64 && acks <= passed {
             // Delivered bytes never change: only what is new is taken (tcp_data_queue: a partial packet).
             let seen = (self.next as i64 - start).unsigned_abs();
-            self.again += seen;
+            self.again += seen - early;
             if let Some(new) = payload.get(seen as usize..).filter(|new| !new.is_empty()) {
                 sink(Piece::Chunk { bytes: new, time });
                 self.next += new.len() as u64;
@@ -204,7 +209,7 @@ impl Half {
         // What was delivered needs no room.
         let seen = (self.next as i64 - start).max(0);
         let start = (start + seen).unsigned_abs();
-        self.again += seen.unsigned_abs();
+        self.again += seen.unsigned_abs() - early;
         let payload = payload.get(seen as usize..).unwrap_or_default();
         let copied_end = start + payload.len() as u64;
         let queue = self.queue.get_or_insert_default();
@@ -214,6 +219,16 @@ impl Half {
         if end > copied_end {
             self.again += queue.insert_hole(copied_end, Hole { end, reason: cut, time, acks });
         }
+    }
+
+    /// How many of these bytes stand before the first one that was seen, where none is known to: a capture in another order
+    /// than that of the stream. A keep-alive repeats the last byte before it.
+    fn before_the_first(&self, start: i64, end: i64) -> u64 {
+        let keep_alive = end - start == 1 && start == -1;
+        if start >= 0 || keep_alive || !matches!(self.base, Base::Seen) || self.isn.is_some() {
+            return 0;
+        }
+        (end.min(0) - start).unsigned_abs()
     }
 
     /// The stream ends at this offset. The first one stands; one inside what was delivered is old.

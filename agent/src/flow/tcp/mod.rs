@@ -382,6 +382,11 @@ impl Connection {
         self.halves.iter_mut().map(|half| std::mem::take(&mut half.again)).sum()
     }
 
+    /// Bytes from before the first one seen, since this was last asked.
+    pub(super) fn take_early(&mut self) -> u64 {
+        self.halves.iter_mut().map(|half| std::mem::take(&mut half.early)).sum()
+    }
+
     pub(super) fn client_isn(&self) -> Option<u32> {
         self.halves[Direction::ToServer as usize].isn
     }

@@ -230,3 +230,13 @@ fn a_segment_without_a_copy_waits_like_any_other_and_not_for_ever() {
         assert_eq!(both, expected);
     }
 }
+
+#[test]
+fn bytes_from_before_the_first_one_seen_are_lost_and_not_again() {
+    // A capture in reversed order: the stream begins with its last segment.
+    let mut rig = Rig::new();
+    rig.send(client(300).data(b"last"));
+    rig.send(client(200).data(&[b'b'; 100]));
+    rig.send(client(100).data(&[b'a'; 100]));
+    assert_eq!((rig.counters.retransmitted_bytes, rig.counters.lost.get(Reason::ReassemblyLimit)), (0, 200));
+}
