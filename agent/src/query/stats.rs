@@ -56,7 +56,9 @@ pub fn stats(
         let record = reached.record();
         let filter = question.filter.as_ref();
         if filter.is_none_or(|filter| outcome.failures.settle(filter.evaluate(record, now))) {
-            summary.add(readings.call(record), || keys(record, &fields, now));
+            let mut cut = false;
+            summary.add(readings.call(record), || keys(record, &fields, now, &mut cut));
+            summary.cut |= cut;
         }
     }
     outcome.matched = summary.total.count > 0;
@@ -81,6 +83,8 @@ struct Summary {
     rounded: bool,
     /// Some records stood in several groups.
     overlap: bool,
+    /// Some stood in more than are counted.
+    cut: bool,
 }
 
 /// A group while it is counted.
@@ -136,10 +140,13 @@ impl Summary {
     }
 
     fn finish(self, limit: usize, seconds: f64, coverage: crate::coverage::Coverage, mut notes: Vec<String>) -> Stats {
-        let Self { groups, key_bytes: _, late, total, durations: _, rounded, overlap } = self;
+        let Self { groups, key_bytes: _, late, total, durations: _, rounded, overlap, cut } = self;
         if overlap {
             notes
                 .push("a record counts in each group that it belongs to: the groups' sums exceed the total".to_owned());
+        }
+        if cut {
+            notes.push(format!("a record that belongs to more than {MAX_VALUES} groups counts in that many of them"));
         }
         if rounded {
             notes.push(format!("more than {EXACT_DURATIONS} durations: percentiles are up to 1 % too small"));
@@ -171,7 +178,7 @@ impl Summary {
 }
 
 /// One key for each combination of values.
-fn keys(record: &Record, fields: &[Expression], now: Time) -> Vec<Vec<Option<String>>> {
+fn keys(record: &Record, fields: &[Expression], now: Time, cut: &mut bool) -> Vec<Vec<Option<String>>> {
     if fields.is_empty() {
         return Vec::new();
     }
@@ -181,6 +188,7 @@ fn keys(record: &Record, fields: &[Expression], now: Time) -> Vec<Vec<Option<Str
         let longer = |key: Vec<Option<String>>| {
             values.iter().map(move |value| [key.as_slice(), std::slice::from_ref(value)].concat())
         };
+        *cut |= keys.len() * values.len() > MAX_VALUES;
         keys = keys.into_iter().flat_map(longer).take(MAX_VALUES).collect();
     }
     keys
@@ -238,9 +246,13 @@ struct Readings {
     outcomes: Vec<(&'static CatalogueField, fn(i64) -> bool)>,
 }
 
-/// gRPC's status stands in a trailer, whatever HTTP says (0 is OK); HTTP's errors begin at 400 (RFC 9110, section 15).
-const OUTCOMES: [(&str, fn(i64) -> bool); 2] =
-    [("grpc_status", |status| status != 0), ("status_code", |status| status >= 400)];
+/// gRPC's status stands in a trailer, whatever HTTP says (0 is OK); HTTP's errors begin at 400 (RFC 9110, section 15); of
+/// Kafka's codes 0 is none.
+const OUTCOMES: [(&str, fn(i64) -> bool); 3] = [
+    ("grpc_status", |status| status != 0),
+    ("status_code", |status| status >= 400),
+    ("kafka_error_code", |code| code != 0),
+];
 
 impl Readings {
     fn new() -> Self {

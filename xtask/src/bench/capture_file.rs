@@ -1,9 +1,11 @@
-//! Writes the capture file that `read` is measured on: HTTP/1.1 exchanges of about 700 bytes, request and response with
-//! their heads, on keep-alive connections of which 64 are open at a time, from handshake to close. Two packets an
+//! Writes the capture files that `read` is measured on: HTTP/1.1 exchanges of about 700 bytes, request and response with
+//! their heads, or calls of another protocol (`spoken`), on keep-alive connections of which 64 are open at a time, from handshake to close. Two packets an
 //! exchange; after every fourth a pause, in which the client acknowledges by a packet of its own. Methods, paths,
 //! statuses, ids and lengths vary, one request in four has a cookie. The same bytes at every run.
 
 use std::io::{self, Write};
+
+use super::spoken::{self, Spoken};
 
 /// What was written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,7 +15,7 @@ pub struct Made {
     pub connections: u64,
     pub exchanges: u64,
     /// Of the exchanges, heads and bodies.
-    pub http_bytes: u64,
+    pub exchange_bytes: u64,
 }
 
 const OPEN: usize = 64;
@@ -30,7 +32,7 @@ const PSH: u8 = 0x08;
 const ACK: u8 = 0x10;
 
 /// Writes at least `size` bytes: connections that are open then are closed in order.
-pub fn write(out: &mut impl Write, size: u64) -> io::Result<Made> {
+pub fn write(out: &mut impl Write, size: u64, spoken: Spoken) -> io::Result<Made> {
     out.write_all(&FILE_HEADER)?;
     let mut file = File {
         out,
@@ -41,7 +43,7 @@ pub fn write(out: &mut impl Write, size: u64) -> io::Result<Made> {
     let mut random = Random(1);
     let mut open: Vec<Connection> = Vec::new();
     for _ in 0..OPEN {
-        open.push(Connection::open(&mut file, &mut random)?);
+        open.push(Connection::open(&mut file, spoken, &mut random)?);
     }
     while file.made.bytes < size {
         let at = random.below(OPEN as u64) as usize;
@@ -49,7 +51,7 @@ pub fn write(out: &mut impl Write, size: u64) -> io::Result<Made> {
         connection.exchange(&mut file, &mut random)?;
         if connection.left == 0 {
             connection.close(&mut file)?;
-            open[at] = Connection::open(&mut file, &mut random)?;
+            open[at] = Connection::open(&mut file, spoken, &mut random)?;
         }
     }
     for connection in &mut open {
@@ -80,12 +82,14 @@ struct End {
 struct Connection {
     client: End,
     server: End,
-    /// Exchanges to come.
+    spoken: Spoken,
+    /// Exchanges so far, and to come.
+    done: u64,
     left: u64,
 }
 
 impl Connection {
-    fn open<W: Write>(file: &mut File<'_, W>, random: &mut Random) -> io::Result<Self> {
+    fn open<W: Write>(file: &mut File<'_, W>, spoken: Spoken, random: &mut Random) -> io::Result<Self> {
         // Each connection has a tuple of its own: clients take 28,000 ports in turn.
         let number = file.made.connections;
         file.made.connections += 1;
@@ -94,31 +98,45 @@ impl Connection {
         let mut connection = Self {
             client: End { address: client, port, next: random.next() as u32 },
             server: End { address: [10, 2, 0, 1 + (number % 9) as u8], port: 8080, next: random.next() as u32 },
+            spoken,
+            done: 0,
             left: 8 + random.below(57),
         };
         let Self { client, server, .. } = &mut connection;
         file.segment(client, server, SYN, &[])?;
         file.segment(server, client, SYN | ACK, &[])?;
         file.segment(client, server, ACK, &[])?;
+        if let Some([ours, theirs]) = spoken.opening() {
+            file.segment(client, server, PSH | ACK, &ours)?;
+            file.segment(server, client, PSH | ACK, &theirs)?;
+        }
         Ok(connection)
     }
 
     fn exchange<W: Write>(&mut self, file: &mut File<'_, W>, random: &mut Random) -> io::Result<()> {
-        let Self { client, server, left } = self;
+        let Self { client, server, spoken, done, left } = self;
         let number = file.made.exchanges;
-        let method = METHODS[random.below(8) as usize];
-        let request = request(method, number, random);
-        let response = response(number, &request, random);
-        file.segment(client, server, PSH | ACK, request.as_bytes())?;
+        let [request, response] = match spoken {
+            Spoken::Http1 => {
+                let method = METHODS[random.below(8) as usize];
+                let request = request(method, number, random);
+                let response = response(number, &request, random);
+                [request.into_bytes(), response.into_bytes()]
+            }
+            Spoken::Http2 => spoken::http2(*done, number, random),
+            Spoken::Kafka => spoken::kafka(*done, number, random),
+        };
+        file.segment(client, server, PSH | ACK, &request)?;
         // The time that the server takes.
         file.micros += 100 + random.below(900);
-        file.segment(server, client, PSH | ACK, response.as_bytes())?;
+        file.segment(server, client, PSH | ACK, &response)?;
         if random.below(4) == 0 {
             file.micros += 40_000;
             file.segment(client, server, ACK, &[])?;
         }
         file.made.exchanges += 1;
-        file.made.http_bytes += (request.len() + response.len()) as u64;
+        file.made.exchange_bytes += (request.len() + response.len()) as u64;
+        *done += 1;
         *left -= 1;
         Ok(())
     }
@@ -269,10 +287,10 @@ const SHORTEST_BODY: u64 = 40;
 const WORDS: [&str; 8] = ["shoe ", "hat ", "order ", "large ", "blue ", "delivery ", "tomorrow ", "paid "];
 
 /// Numbers that look random, the same at every run (splitmix64).
-struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
-    fn next(&mut self) -> u64 {
+    pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -280,7 +298,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, end: u64) -> u64 {
+    pub fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 }
@@ -292,9 +310,9 @@ mod tests {
     #[test]
     fn writes_whole_packets_of_the_shape_that_it_names() {
         let mut file = Vec::new();
-        let made = write(&mut file, 2_000_000).unwrap_or_else(|error| panic!("{error}"));
+        let made = write(&mut file, 2_000_000, Spoken::Http1).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(file.len() as u64, made.bytes);
-        let mean = made.http_bytes as f64 / made.exchanges as f64;
+        let mean = made.exchange_bytes as f64 / made.exchanges as f64;
         assert!((680.0..720.0).contains(&mean), "{mean}");
         let (mut at, mut packets, mut requests) = (FILE_HEADER.len(), 0, 0);
         while at < file.len() {
@@ -308,7 +326,7 @@ mod tests {
         }
         assert_eq!((packets, requests), (made.packets, made.exchanges));
         let mut again = Vec::new();
-        write(&mut again, 2_000_000).unwrap_or_else(|error| panic!("{error}"));
+        write(&mut again, 2_000_000, Spoken::Http1).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(file, again);
     }
 }

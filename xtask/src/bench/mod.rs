@@ -12,6 +12,7 @@ mod load;
 mod memory;
 mod proc;
 mod read;
+mod spoken;
 
 use std::{path::PathBuf, process::ExitCode};
 

@@ -158,6 +158,9 @@ impl Conversation {
             None => self.open(protocol, sender != from, from, &[], unread, counters),
         };
         if !plausible {
+            let lane = &mut self.lanes[from as usize];
+            counters.undecoded.add(reason, lane.clear() as u64);
+            lane.sync = Sync::Lost(reason);
             return;
         }
         self.lanes[from as usize].sync = Sync::InStep;

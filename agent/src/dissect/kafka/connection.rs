@@ -32,6 +32,8 @@ pub const FRAME_LIMIT: u32 = 1 << 30;
 /// Requests without an answer. Clients have 5 outstanding by default, some thousands when they are told to flood.
 const WAITING: usize = 8192;
 
+const OUTSTANDING_LIMIT: &str = "outstanding_limit";
+
 const PRODUCE: i16 = 0;
 const SASL_HANDSHAKE: i16 = 17;
 const API_VERSIONS: i16 = 18;
@@ -39,19 +41,37 @@ const API_VERSIONS: i16 = 18;
 /// An ApiVersions that the broker does not know is answered as version 0, so that the client can ask again (KIP-511).
 const UNSUPPORTED_VERSION: [u8; 2] = 35_i16.to_be_bytes();
 
+/// Bytes that a connection's requests may hold together while they wait, as for other protocols.
+const HELD: usize = 4 << 20;
+
+/// The same when too much is held on all connections.
+const RELIEVED: usize = 16 << 10;
+
+const MEMORY_LIMIT: &str = "memory_limit";
+
 /// A request that waits for its answer.
 #[derive(Debug)]
 struct Waiting {
     /// `None`: a token of SASL.
-    header: Option<Header>,
+    asked: Option<Asked>,
     handle: Handle,
     /// Answers passed unseen since.
     doubtful: bool,
+    /// What it holds, once it was read.
+    bytes: usize,
+}
+
+/// What an answer is read by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    pub key: i16,
+    pub version: i16,
+    id: i32,
 }
 
 impl Waiting {
     fn id(&self) -> Option<i32> {
-        self.header.as_ref().map(|header| header.correlation_id)
+        self.asked.map(|asked| asked.id)
     }
 }
 
@@ -73,6 +93,7 @@ pub struct Kafka {
     names: Arc<TopicNames>,
     states: [State; 2],
     waiting: VecDeque<Waiting>,
+    held_by_waiting: usize,
     software: Option<Arc<Software>>,
     /// Both sides were seen since the connection began.
     whole: bool,
@@ -83,9 +104,13 @@ pub struct Kafka {
     last_id: Option<i32>,
     /// The client does not count its requests.
     repeats: bool,
-    /// Frames may be tokens without a header (KIP-43: behind a SaslHandshake of version 0).
+    /// The next frames may be tokens without a header (KIP-43: behind a SaslHandshake of version 0), until the client that
+    /// has asked for it speaks as before.
     tokens: bool,
+    handshake: Option<Box<str>>,
     answers_ended: bool,
+    /// A request that goes on though its answer is there.
+    answered_early: Option<Handle>,
 }
 
 impl Kafka {
@@ -95,6 +120,7 @@ impl Kafka {
             names: settings.topic_names.clone(),
             states: [State::Front, State::Front],
             waiting: VecDeque::new(),
+            held_by_waiting: 0,
             software: None,
             whole: true,
             confirmed: false,
@@ -102,7 +128,9 @@ impl Kafka {
             last_id: None,
             repeats: false,
             tokens: false,
+            handshake: None,
             answers_ended: false,
+            answered_early: None,
         }
     }
 
@@ -114,50 +142,81 @@ impl Kafka {
         }
         let all = rest.len() >= size as usize;
         let (header, taken) = match message::request_header(&rest[..rest.len().min(size as usize)], size) {
-            Front::Header(header, taken) => (Some(header), taken),
+            Front::Header(header, taken) if !self.tokens || self.speaks_as_before(&header) => (Some(header), taken),
             Front::More if !all => return Ok(false),
             _ if self.tokens => (None, 0),
-            Front::More => return Err(Malformed("header")),
+            Front::Header(..) | Front::More => return Err(Malformed("header")),
             Front::No(why) => return Err(Malformed(why)),
         };
         let shape = match &header {
             None => Shape::Closed("sasl_token"),
-            Some(Header { key, version, .. }) => schema::table()
-                .api(*key)
-                .and_then(|api| Some(Shape::Known(api, *version, api.request(*version)?)))
-                .unwrap_or(Shape::Closed("unknown_version")),
+            Some(Header { key, version, .. }) => match schema::table().api(*key) {
+                Some(api) => api
+                    .request(*version)
+                    .map_or(Shape::Closed("unknown_version"), |layout| Shape::Known(api, *version, layout)),
+                None => Shape::Closed("unknown_api"),
+            },
         };
         let began = input.time_at(0);
         input.consume(4 + taken);
         let handle = out.stream(None, began);
-        let head = KafkaRequest { header: header.clone(), size, facts: Facts::default() };
+        self.tokens &= header.is_none();
+        if let Some(header) = header.as_ref().filter(|header| header.key == SASL_HANDSHAKE) {
+            self.handshake.clone_from(&header.client_id);
+        }
+        let asked =
+            header.as_ref().map(|header| Asked { key: header.key, version: header.version, id: header.correlation_id });
+        let head = KafkaRequest { header, size, facts: Facts::default() };
         self.begin(handle, Head::KafkaRequest(Box::new(head)), shape, size, taken, began, input, out);
-        self.ask(header, handle, out);
+        self.ask(asked, handle, out);
         Ok(true)
     }
 
+    /// A token may look like a header.
+    fn speaks_as_before(&self, header: &Header) -> bool {
+        let known = schema::table().api(header.key).and_then(|api| api.request(header.version)).is_some();
+        known && header.client_id == self.handshake
+    }
+
     /// A request waits for its answer.
-    fn ask(&mut self, header: Option<Header>, handle: Handle, out: &mut Output) {
-        let id = header.as_ref().map(|header| header.correlation_id);
+    fn ask(&mut self, asked: Option<Asked>, handle: Handle, out: &mut Output) {
+        let id = asked.map(|asked| asked.id);
         self.repeats |= id.is_some() && id == self.last_id;
         self.last_id = id.or(self.last_id);
         if self.answers_ended {
             return;
         }
-        if self.waiting.len() >= WAITING
-            && let Some(oldest) = self.waiting.pop_front()
-        {
-            out.finding(oldest.handle, "outstanding_limit");
-            out.finish(oldest.handle);
+        if self.waiting.len() >= WAITING {
+            self.close_oldest(OUTSTANDING_LIMIT, out);
         }
-        self.waiting.push_back(Waiting { header, handle, doubtful: false });
+        self.waiting.push_back(Waiting { asked, handle, doubtful: false, bytes: 0 });
+    }
+
+    /// Closes the oldest requests, if all together hold more than `most`, until the others hold at most `left`.
+    fn shrink(&mut self, most: usize, left: usize, out: &mut Output) {
+        if self.held_by_waiting <= most {
+            return;
+        }
+        while self.held_by_waiting > left {
+            self.close_oldest(MEMORY_LIMIT, out);
+        }
+    }
+
+    fn close_oldest(&mut self, why: &'static str, out: &mut Output) {
+        let Some(oldest) = self.waiting.pop_front() else {
+            self.held_by_waiting = 0;
+            return;
+        };
+        self.held_by_waiting -= oldest.bytes;
+        out.finding(oldest.handle, why);
+        out.finish(oldest.handle);
     }
 
     fn response(&mut self, input: &mut Input<'_>, out: &mut Output) -> Result<bool, Malformed> {
         let bytes = input.bytes();
         let Some((size, rest)) = bytes.split_first_chunk::<4>() else { return Ok(false) };
         let size = u32::from_be_bytes(*size);
-        let token = self.waiting.front().is_some_and(|waiting| waiting.header.is_none());
+        let token = self.waiting.front().is_some_and(|waiting| waiting.asked.is_none());
         if size > FRAME_LIMIT || (size < 4 && !token) {
             return Err(Malformed("frame_size"));
         }
@@ -167,11 +226,13 @@ impl Kafka {
             let number = i32::from_be_bytes(*front);
             (taken, id) = (4, Some(number));
             asked = self.asked(number);
-            if asked.is_none() && !self.confirmed && self.whole {
-                return Ok(self.disown(out));
+            if asked.is_none() && self.whole {
+                // All that was asked is known: this is another protocol, or no answer.
+                return if self.confirmed { Err(Malformed("correlation_id")) } else { Ok(self.disown(out)) };
             }
-            let header = asked.and_then(|at| self.waiting[at].header.as_ref());
-            shape = match header.and_then(|header| Some((header.version, schema::table().api(header.key)?))) {
+            let request = asked.and_then(|at| self.waiting[at].asked);
+            shape = match request.and_then(|request| Some((request.version, schema::table().api(request.key)?))) {
+                None if request.is_some() => Shape::Closed("unknown_api"),
                 None => Shape::Closed("request_not_seen"),
                 Some((version, api)) => {
                     let layout = api.response(version);
@@ -217,14 +278,18 @@ impl Kafka {
     fn answer(&mut self, at: usize, out: &mut Output) -> Option<Handle> {
         self.confirmed = true;
         for waiting in self.waiting.drain(..at) {
+            self.held_by_waiting -= waiting.bytes;
             out.finding(waiting.handle, "answer_not_seen");
             out.finish(waiting.handle);
         }
-        self.waiting.pop_front().map(|waiting| waiting.handle)
+        let answered = self.waiting.pop_front()?;
+        self.held_by_waiting -= answered.bytes;
+        Some(answered.handle)
     }
 
     /// The first answer is to nothing that was asked: this is another protocol.
     fn disown(&mut self, out: &mut Output) -> bool {
+        self.held_by_waiting = 0;
         for waiting in self.waiting.drain(..) {
             out.discard(waiting.handle);
         }
@@ -308,14 +373,26 @@ impl Kafka {
         if unanswered {
             self.waiting.retain(|waiting| waiting.handle != handle);
             out.finding(handle, "no_answer_wanted");
+        } else if half == Half::Request
+            && let Some(waiting) = self.waiting.iter_mut().rev().find(|waiting| waiting.handle == handle)
+        {
+            waiting.bytes = out.held(handle);
+            self.held_by_waiting += waiting.bytes;
+            self.shrink(HELD, HELD / 2, out);
         }
-        if half == Half::Response || unanswered || self.answers_ended {
+        let asking =
+            matches!(&self.states[Half::Request as usize], State::Body { handle: asking, .. } if *asking == handle);
+        if half == Half::Response && asking {
+            // Refused before it was all there.
+            self.answered_early = Some(handle);
+        } else if half == Half::Response || unanswered || self.answers_ended || self.answered_early == Some(handle) {
             out.finish(handle);
         }
     }
 
     /// No answer will be seen to what waits.
     fn give_up(&mut self, out: &mut Output) {
+        self.held_by_waiting = 0;
         for waiting in std::mem::take(&mut self.waiting) {
             out.finish(waiting.handle);
         }
@@ -362,6 +439,15 @@ impl Dissector for Kafka {
             self.unseen = true;
             return;
         }
+        // Nothing tells the answer to a token from another one's.
+        let held = &mut self.held_by_waiting;
+        self.waiting.retain(|waiting| {
+            if waiting.asked.is_none() {
+                *held -= waiting.bytes;
+                out.finish(waiting.handle);
+            }
+            waiting.asked.is_some()
+        });
         for waiting in &mut self.waiting {
             waiting.doubtful = true;
             if let Some(missing) = missing {
@@ -378,13 +464,16 @@ impl Dissector for Kafka {
     fn find(&self, from: Direction, turn: bool, bytes: &[u8]) -> Scan {
         match from {
             Direction::ToServer => detect::scan(Some(from), bytes),
-            Direction::ToClient => {
-                detect::scan_answers(|id| self.waiting[self.asked(id)?].header.as_ref(), turn, bytes)
-            }
+            Direction::ToClient => detect::scan_answers(|id| self.waiting[self.asked(id)?].asked, turn, bytes),
         }
     }
 
     fn turn(&mut self, _from: Direction, _out: &mut Output) {}
+
+    fn relieve(&mut self, out: &mut Output) -> bool {
+        self.shrink(RELIEVED, RELIEVED, out);
+        true
+    }
 
     fn held(&self) -> usize {
         let frame = |state: &State| if let State::Body { frame, .. } = state { frame.heap() } else { 0 };

@@ -2,9 +2,9 @@
 //! id, and a body that is what its schema says. An answer says too little, and is known only by the request before it.
 
 use super::{
-    connection::FRAME_LIMIT,
+    connection::{Asked, FRAME_LIMIT},
     facts::Topic,
-    message::{self, Front, Header},
+    message::{self, Front},
     reading::Reading,
     schema,
     walk::{Progress, Walk},
@@ -27,7 +27,7 @@ const API_VERSIONS: i16 = 18;
 /// Whether a connection begins with `bytes`. Servers never speak first.
 pub fn probe(role: Direction, bytes: &[u8]) -> Match {
     match role {
-        Direction::ToServer => match request(bytes, CONVINCING) {
+        Direction::ToServer => match request(bytes, CONVINCING, &mut { usize::MAX }) {
             Look::Whole(_) | Look::Front => Match::Yes,
             Look::More => Match::NeedMore,
             Look::No => Match::No,
@@ -52,7 +52,7 @@ enum Look {
 }
 
 /// Whether a request begins here; `convincing`: so much of its body must fit.
-fn request(bytes: &[u8], convincing: usize) -> Look {
+fn request(bytes: &[u8], convincing: usize, budget: &mut usize) -> Look {
     // Nearly all bytes are refuted by their first few. Clients send 1 MB at most unless told otherwise, so 16 are plenty.
     let at = |at: usize| bytes.get(at).copied().unwrap_or_default();
     if at(0) != 0 || at(4) != 0 || at(6) != 0 || at(8) & 0x80 != 0 {
@@ -84,6 +84,8 @@ fn request(bytes: &[u8], convincing: usize) -> Look {
     };
     let size = size as usize;
     let body = &body[..body.len().min(size - taken)];
+    let Some(left) = budget.checked_sub(body.len()) else { return Look::No };
+    *budget = left;
     let (fits, reading) = read(&layout.body, body, (size - taken) as u64);
     let plain = nameless(bytes) && !OPENING.contains(&header.key) && !names_a_topic(&reading);
     match fits {
@@ -134,27 +136,34 @@ fn names_a_topic(reading: &Reading) -> bool {
     reading.facts.topics.iter().any(|topic| matches!(topic, Topic::Name(name) if !name.is_empty() && legal(name)))
 }
 
+/// How often a byte may be walked over in one search: real ones are walked once or twice.
+const WALKED: usize = 8;
+
 /// Looks for a request in mid-stream: one that ends where the bytes end or where another begins, or one of which enough is
 /// there. Zeros make a request of no client with nothing in it, so the client must have a name.
 pub fn scan(sender: Option<Direction>, bytes: &[u8]) -> Scan {
     if sender == Some(Direction::ToClient) {
         return Scan::Undecided(bytes.len());
     }
+    // Requests inside of requests would each be walked to the end.
+    let mut budget = WALKED * bytes.len();
     for at in 0..bytes.len() {
         let here = &bytes[at..];
         if nameless(here) {
             continue;
         }
-        match request(here, CONVINCING_ANYWHERE) {
+        match request(here, CONVINCING_ANYWHERE, &mut budget) {
             Look::No => {}
             Look::More => return Scan::Undecided(at),
             Look::Front => return Scan::Found { at, sender: Direction::ToServer },
-            Look::Whole(size) => match request(here.get(size..).unwrap_or_default(), CONVINCING_ANYWHERE) {
-                Look::No if here.len() > size => {}
-                Look::No | Look::More | Look::Front | Look::Whole(_) => {
-                    return Scan::Found { at, sender: Direction::ToServer };
+            Look::Whole(size) => {
+                match request(here.get(size..).unwrap_or_default(), CONVINCING_ANYWHERE, &mut budget) {
+                    Look::No if here.len() > size => {}
+                    Look::No | Look::More | Look::Front | Look::Whole(_) => {
+                        return Scan::Found { at, sender: Direction::ToServer };
+                    }
                 }
-            },
+            }
         }
     }
     Scan::Undecided(bytes.len())
@@ -162,7 +171,7 @@ pub fn scan(sender: Option<Direction>, bytes: &[u8]) -> Scan {
 
 /// Looks for the answer to one of these, at the first byte of a segment that follows a request. Anywhere else lists of small
 /// numbers look like answers.
-pub fn scan_answers<'a>(waiting: impl Fn(i32) -> Option<&'a Header>, turn: bool, bytes: &[u8]) -> Scan {
+pub fn scan_answers(waiting: impl Fn(i32) -> Option<Asked>, turn: bool, bytes: &[u8]) -> Scan {
     match answer(waiting, bytes) {
         Match::Yes if turn => Scan::Found { at: 0, sender: Direction::ToClient },
         Match::NeedMore if turn => Scan::Undecided(0),
@@ -173,7 +182,7 @@ pub fn scan_answers<'a>(waiting: impl Fn(i32) -> Option<&'a Header>, turn: bool,
 /// Of an answer: its size, and the correlation id.
 const FRONT: usize = 8;
 
-fn answer<'a>(waiting: impl Fn(i32) -> Option<&'a Header>, bytes: &[u8]) -> Match {
+fn answer(waiting: impl Fn(i32) -> Option<Asked>, bytes: &[u8]) -> Match {
     let Some(([a, b, c, d, id @ ..], rest)) = bytes.split_first_chunk::<FRONT>() else { return Match::NeedMore };
     let size = u32::from_be_bytes([*a, *b, *c, *d]);
     if !(4..=FRAME_LIMIT).contains(&size) {

@@ -8,6 +8,10 @@ pub const TOPICS: usize = 256;
 /// The same of partitions.
 pub const PARTITIONS: usize = 1024;
 
+/// What is said when there are more.
+pub const TOPIC_LIMIT: &str = "topic_limit";
+pub const PARTITION_LIMIT: &str = "partition_limit";
+
 /// A topic, as a message names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Topic {

@@ -81,7 +81,7 @@ pub const FIELDS: &[Field] = &[
         doc: "Records that the call carries, without marks of transactions",
         get: |exchange| match records(exchange) {
             Some(records) => records.count.map_or(Value::Unknown, count),
-            None => Value::Absent,
+            None => none(exchange),
         },
     },
     Field {
@@ -92,7 +92,7 @@ pub const FIELDS: &[Field] = &[
         get: |exchange| match records(exchange) {
             Some(_) if !facts(exchange).all(|facts| facts.whole) => Value::Unknown,
             Some(records) => count(records.bytes),
-            None => Value::Absent,
+            None => none(exchange),
         },
     },
     Field {
@@ -100,14 +100,14 @@ pub const FIELDS: &[Field] = &[
         kind: Kind::Text,
         json: true,
         doc: "Consumer group, the first one of the call",
-        get: |exchange| first(exchange, |facts| facts.group.as_deref().map(borrowed_text)),
+        get: |exchange| first(exchange, |facts| facts.group.as_deref().map(borrowed)),
     },
     Field {
         name: "kafka_member_id",
         kind: Kind::Text,
         json: true,
         doc: "Member of the consumer group, the first one of the call",
-        get: |exchange| first(exchange, |facts| facts.member.as_deref().map(borrowed_text)),
+        get: |exchange| first(exchange, |facts| facts.member.as_deref().map(borrowed)),
     },
     Field {
         name: "kafka_generation",
@@ -121,7 +121,7 @@ pub const FIELDS: &[Field] = &[
         kind: Kind::Text,
         json: true,
         doc: "Transactional id, the first one of the call",
-        get: |exchange| first(exchange, |facts| facts.transaction.as_deref().map(borrowed_text)),
+        get: |exchange| first(exchange, |facts| facts.transaction.as_deref().map(borrowed)),
     },
     Field {
         name: "kafka_acks",
@@ -130,7 +130,7 @@ pub const FIELDS: &[Field] = &[
         doc: "Acknowledgements that a produce asks for: 0, 1, or -1 for all",
         get: |exchange| match request(exchange).and_then(|request| request.facts.acks) {
             Some(acks) => Value::Int(i64::from(acks)),
-            None => Value::Absent,
+            None => none(exchange),
         },
     },
     Field {
@@ -157,7 +157,7 @@ pub const FIELDS: &[Field] = &[
         doc: "Milliseconds that the broker asks the client to wait",
         get: |exchange| match response(exchange).and_then(|response| response.facts.throttle) {
             Some(time) => Value::Int(i64::from(time)),
-            None => Value::Absent,
+            None => none(exchange),
         },
     },
     Field {
@@ -165,7 +165,7 @@ pub const FIELDS: &[Field] = &[
         kind: Kind::Int,
         json: true,
         doc: "Of a fetch: records between where it begins and the end of the log, of the partition with the most",
-        get: |exchange| lag(exchange).map_or(Value::Absent, Value::Int),
+        get: |exchange| lag(exchange).map_or_else(|| none(exchange), Value::Int),
     },
     Field {
         name: "kafka_request_summary",
@@ -261,10 +261,6 @@ fn borrowed(text: &str) -> Value<'_> {
     Value::Text(Cow::Borrowed(text))
 }
 
-fn borrowed_text(text: &str) -> Value<'_> {
-    borrowed(text)
-}
-
 fn text(text: Option<&str>) -> Value<'_> {
     text.map_or(Value::Absent, borrowed)
 }
@@ -290,25 +286,28 @@ fn topics(exchange: &Exchange) -> Value<'_> {
     if names.is_empty() { none(exchange) } else { Value::TextList(names) }
 }
 
-/// What was not read may name some.
+/// What was not seen or not read may say some.
 fn none(exchange: &Exchange) -> Value<'_> {
-    if facts(exchange).all(|facts| facts.whole) { Value::Absent } else { Value::Unknown }
+    let whole = request(exchange).is_some() && facts(exchange).all(|facts| facts.whole);
+    if whole { Value::Absent } else { Value::Unknown }
 }
 
 fn partitions(exchange: &Exchange) -> Value<'_> {
-    let mut names: Vec<Cow<'_, str>> = Vec::new();
+    let mut seen: Vec<(i32, &str)> = Vec::new();
     for facts in facts(exchange) {
         for partition in &facts.partitions {
             let Some(Topic::Name(topic)) = facts.topics.get(usize::from(partition.topic)) else {
                 return Value::Unknown;
             };
-            let name = format!("{topic}-{}", partition.number);
-            if !names.contains(&Cow::Borrowed(name.as_str())) {
-                names.push(Cow::Owned(name));
+            if !seen.contains(&(partition.number, topic)) {
+                seen.push((partition.number, topic));
             }
         }
     }
-    if names.is_empty() { none(exchange) } else { Value::TextList(names) }
+    if seen.is_empty() {
+        return none(exchange);
+    }
+    Value::TextList(seen.into_iter().map(|(number, topic)| Cow::Owned(format!("{topic}-{number}"))).collect())
 }
 
 fn records(exchange: &Exchange) -> Option<super::facts::Records> {
@@ -341,8 +340,9 @@ fn lag(exchange: &Exchange) -> Option<i64> {
     lags.max()
 }
 
-/// Topics in a summary; more are counted.
+/// Topics in a summary, and partitions of each; more are counted, or just not shown.
 const SHOWN: usize = 5;
+const SHOWN_PARTITIONS: usize = 8;
 
 fn summary(request: &KafkaRequest) -> String {
     let Some(header) = &request.header else { return "SASL token".to_owned() };
@@ -355,7 +355,11 @@ fn summary(request: &KafkaRequest) -> String {
             Topic::Id(id) => URL_SAFE_NO_PAD.encode_string(id, &mut line),
         }
         let partitions = facts.partitions.iter().filter(|partition| usize::from(partition.topic) == at);
-        let partitions: Vec<String> = partitions.map(|partition| partition.number.to_string()).collect();
+        let mut partitions: Vec<String> =
+            partitions.map(|partition| partition.number.to_string()).take(SHOWN_PARTITIONS + 1).collect();
+        if let Some(more) = partitions.get_mut(SHOWN_PARTITIONS) {
+            "…".clone_into(more);
+        }
         if !partitions.is_empty() {
             // Writing to a string does not fail.
             let _ = write!(line, "[{}]", partitions.join(","));

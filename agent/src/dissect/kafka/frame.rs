@@ -46,7 +46,7 @@ pub struct Read {
     /// `None`: the body stays closed.
     pub carried: Option<Carried>,
     /// Something worth a look; the first one says why the body stays closed, or is not what its schema says.
-    pub findings: [Option<&'static str>; 2],
+    pub findings: [Option<&'static str>; 3],
     pub bad: Option<&'static str>,
 }
 
@@ -115,7 +115,7 @@ impl Frame {
         if self.walk.is_some() && !done && !self.missing && self.left == 0 {
             self.bad = self.bad.or(Some("short_body"));
         }
-        let Reading { mut facts, tree, finding, lost, .. } = self.reading;
+        let Reading { mut facts, tree, finding, limit, lost, .. } = self.reading;
         facts.whole = done && !lost && self.bad.is_none();
         if let Some(records) = facts.records.as_mut().filter(|_| !done) {
             records.count = None;
@@ -129,7 +129,7 @@ impl Frame {
             }
             Shape::Closed(why) => (None, Some(why)),
         };
-        Read { facts, carried, findings: [why, finding], bad: self.bad }
+        Read { facts, carried, findings: [why, finding, limit], bad: self.bad }
     }
 
     /// Key and version of what is read.
@@ -157,7 +157,11 @@ pub fn read(half: Half, key: i16, version: i16, body: &[u8], limit: usize) -> Op
     let mut rest = body;
     while frame.left() > 0 {
         let (taken, unneeded) = frame.feed(rest);
-        frame.pass(unneeded, false);
+        if unneeded > 0 {
+            frame.pass(unneeded, false);
+        } else if taken == 0 {
+            break;
+        }
         rest = rest.get(taken + unneeded as usize..)?;
     }
     Some(frame.finish())

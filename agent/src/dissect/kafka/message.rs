@@ -54,18 +54,18 @@ pub enum Front {
 /// Up to the client id, which all versions but the first have in the same place.
 const UP_TO_CLIENT_ID: u8 = 1;
 
-/// Reads the header of a request of this size; of an unknown version as far as all are the same.
+/// Reads the header of a request of this size; of an unknown version or API as far as all are the same.
 pub fn request_header(bytes: &[u8], size: u32) -> Front {
     let mut rest = bytes;
     let Some(front) = rest.split_off(..8) else { return Front::More };
     let key = i16::from_be_bytes([front[0], front[1]]);
     let version = i16::from_be_bytes([front[2], front[3]]);
     let correlation_id = i32::from_be_bytes([front[4], front[5], front[6], front[7]]);
-    let Some(api) = schema::table().api(key) else { return Front::No("api_key") };
-    if version < 0 {
-        return Front::No("api_version");
+    if key < 0 || version < 0 {
+        return Front::No("api_key");
     }
-    let shape = api.request(version).map_or(UP_TO_CLIENT_ID, |layout| layout.header);
+    let layout = schema::table().api(key).and_then(|api| api.request(version));
+    let shape = layout.map_or(UP_TO_CLIENT_ID, |layout| layout.header);
     let mut client_id = None;
     if shape > 0 {
         let Some(length) = rest.split_off(..2) else {
@@ -106,7 +106,10 @@ pub fn tags(rest: &mut &[u8]) -> Option<bool> {
         for shift in (0..35).step_by(7) {
             let Some((&byte, after)) = rest.split_first() else { return Some(None) };
             *rest = after;
-            value |= u32::from(byte & 0x7f).checked_shl(shift)?;
+            if shift == 28 && byte & 0x70 != 0 {
+                return None;
+            }
+            value |= u32::from(byte & 0x7f) << shift;
             if byte & 0x80 == 0 {
                 return Some(Some(value));
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::{
-    facts::{Facts, PARTITIONS, Partition, Records, Software, TOPICS, Topic},
+    facts::{Facts, PARTITION_LIMIT, PARTITIONS, Partition, Records, Software, TOPIC_LIMIT, TOPICS, Topic},
     meaning::Meaning,
     records::Batches,
     schema::{self, Field},
@@ -13,6 +13,9 @@ use super::{
     tree::Tree,
     walk::{Extent, Sink},
 };
+
+/// Of a topic's name (org.apache.kafka.common.internals.Topic); what is longer names none.
+pub const LONGEST_TOPIC: usize = 249;
 
 /// A resource that is a topic (ConfigResource.Type).
 const RESOURCE_TOPIC: i64 = 2;
@@ -26,7 +29,10 @@ const KEY_TRANSACTION: i64 = 1;
 pub struct Reading {
     pub facts: Facts,
     pub tree: Tree,
+    /// Of the records.
     pub finding: Option<&'static str>,
+    /// Not all is picked out.
+    pub limit: Option<&'static str>,
     /// A value was lost that may have said something.
     pub lost: bool,
     names: Arc<TopicNames>,
@@ -51,6 +57,7 @@ impl Reading {
             facts: Facts::default(),
             tree: Tree::new(limit),
             finding: None,
+            limit: None,
             lost: false,
             names,
             learns,
@@ -87,7 +94,7 @@ impl Reading {
         let at = known.unwrap_or(self.facts.topics.len());
         if known.is_none() {
             if at >= TOPICS {
-                self.finding = self.finding.or(Some("topic_limit"));
+                self.limit = Some(TOPIC_LIMIT);
                 self.topic = None;
                 return;
             }
@@ -97,13 +104,20 @@ impl Reading {
     }
 
     fn partition(&mut self, number: i64) {
-        let (Some(topic), Ok(number)) = (self.topic, i32::try_from(number)) else { return };
         self.in_partition = false;
+        let (Some(topic), Ok(number)) = (self.topic, i32::try_from(number)) else { return };
         if self.facts.partitions.len() >= PARTITIONS {
-            self.finding = self.finding.or(Some("partition_limit"));
+            self.limit = self.limit.or(Some(PARTITION_LIMIT));
         } else {
             self.facts.partitions.push(Partition { topic, number, offset: None });
             self.in_partition = true;
+        }
+    }
+
+    /// What follows belongs to a topic of which nobody knows which one it is.
+    fn unknown_topic(&mut self, field: &Field) {
+        if field.meaning == Meaning::Topic {
+            self.topic = None;
         }
     }
 
@@ -122,11 +136,15 @@ impl Reading {
             }
         };
         match meaning {
+            Meaning::Topic if text.len() > LONGEST_TOPIC => self.topic = None,
             Meaning::Topic => {
-                if let Some(id) = self.identified {
-                    self.facts.topics.retain(|topic| *topic != Topic::Id(id));
+                let unnamed =
+                    self.identified.and_then(|id| self.facts.topics.iter().position(|topic| *topic == Topic::Id(id)));
+                match unnamed {
+                    // In its place, which partitions refer to.
+                    Some(at) => self.facts.topics[at] = Topic::Name(text.into()),
+                    None => self.topic(Topic::Name(text.into())),
                 }
-                self.topic(Topic::Name(text.into()));
                 self.named = Some(text.into());
                 self.join();
             }
@@ -157,6 +175,7 @@ impl Sink for Reading {
     }
 
     fn null(&mut self, field: &'static Field) {
+        self.unknown_topic(field);
         self.tree.null(field.name);
     }
 
@@ -203,7 +222,9 @@ impl Sink for Reading {
     /// As Kafka writes it.
     fn uuid(&mut self, field: &'static Field, value: [u8; 16]) {
         self.tree.text(field.name, &URL_SAFE_NO_PAD.encode(value));
-        if field.meaning == Meaning::TopicId && value != [0; 16] {
+        if field.meaning == Meaning::TopicId && value == [0; 16] && self.named.is_none() {
+            self.topic = None;
+        } else if field.meaning == Meaning::TopicId && value != [0; 16] {
             self.identified = Some(value);
             self.join();
             if self.named.is_none() {
@@ -213,6 +234,9 @@ impl Sink for Reading {
     }
 
     fn text(&mut self, field: &'static Field, kept: &[u8], extent: Extent) {
+        if extent != Extent::Whole {
+            self.unknown_topic(field);
+        }
         if extent == Extent::Lost {
             self.tree.null(field.name);
             self.tree.set_cut();
@@ -229,7 +253,8 @@ impl Sink for Reading {
     fn records(&mut self, field: &'static Field, size: u64) -> Batches {
         let records = self.facts.records.get_or_insert(Records { count: Some(0), bytes: 0 });
         records.bytes = records.bytes.saturating_add(size);
-        Batches::new(field.name, size, &mut self.tree)
+        // Brokers cut the last batch of an answer at the size that was asked for.
+        Batches::new(field.name, size, self.learns, &mut self.tree)
     }
 
     fn batch(&mut self, batches: &mut Batches, bytes: &[u8]) {

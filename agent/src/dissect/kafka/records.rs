@@ -17,6 +17,9 @@ const BEFORE_LENGTH: u64 = 12;
 /// A record of magic 2 with nothing in it: seven numbers of one byte.
 const LEAST_RECORD: u64 = 7;
 
+/// Of records to what they are compressed to: empty ones, one like the other, reach it.
+const HIGHEST_RATIO: u64 = 1024;
+
 /// Raw bytes kept beyond what is shown: compression's own framing, and content that didn't shrink.
 const SLACK: usize = 1 << 10;
 
@@ -56,6 +59,7 @@ enum State {
 pub struct Batches {
     state: State,
     left: u64,
+    may_end: bool,
     /// Records for users; `None` when some could not be counted.
     count: Option<u64>,
     finding: Option<&'static str>,
@@ -66,12 +70,12 @@ pub struct Batches {
 struct Bad(&'static str);
 
 impl Batches {
-    /// Of so many bytes. Opens its object in the tree.
-    pub fn new(name: &str, size: u64, tree: &mut Tree) -> Self {
+    /// Of so many bytes. `may_end`: in the middle of a batch. Opens its object in the tree.
+    pub fn new(name: &str, size: u64, may_end: bool, tree: &mut Tree) -> Self {
         tree.object(name);
         tree.int("size", i64::try_from(size).unwrap_or(i64::MAX));
         tree.list("batches");
-        Self { state: State::Head(Vec::new()), left: size, count: Some(0), finding: None }
+        Self { state: State::Head(Vec::new()), left: size, may_end, count: Some(0), finding: None }
     }
 
     pub fn heap(&self) -> usize {
@@ -179,6 +183,9 @@ impl Batches {
     fn open_batch(&mut self, bytes: &[u8], tree: &mut Tree) {
         let Some((head, size)) = head(bytes) else { return self.broken("records_length") };
         let partial = size > self.left;
+        if partial && !self.may_end {
+            return self.broken("records_length");
+        }
         let size = size.min(self.left);
         let keep = if tree.full() { 0 } else { tree.room() + SLACK };
         self.state = State::Payload { head, size, left: size, kept: Vec::new(), keep, partial };
@@ -301,6 +308,11 @@ impl Head {
         };
         if !whole {
             tree.set_cut();
+        }
+        // What the rest holds is what it claims, unless nothing could be compressed so.
+        let claimed = u64::from(self.count) * LEAST_RECORD;
+        if codec.is_some() && !whole && claimed > size.saturating_mul(HIGHEST_RATIO) && !partial {
+            return Err(Bad("records_count"));
         }
         tree.list("records");
         let result = match (self.magic, codec) {

@@ -3,7 +3,7 @@
 use crate::{
     coverage::Reason,
     dissect::{
-        Direction, Exchange, Value,
+        Direction, Exchange, Relief, Value,
         tests::{Step, client, run_with, server, timed},
     },
     flow::Ending,
@@ -260,4 +260,58 @@ fn hostile_numbers_cost_nothing_and_the_next_call_is_read() {
     assert_eq!(findings, [None, Some("array_length"), Some("length"), Some("records_count"), None]);
     assert_eq!(int(&run.exchanges[3], "kafka_record_count"), None);
     assert!(!run.counters.malformed.is_empty());
+}
+
+#[test]
+fn requests_that_wait_hold_no_more_than_the_limit() {
+    // Each keeps some 60 kB of text.
+    let steps: Vec<Step> = (0..200).map(|id| client(produce(id, 1, &batch(60_000)))).collect();
+    let mut run = run_with(&timed(&steps), false, MAX_BODY);
+    assert!(run.conversation.held_bytes() < 5 << 20, "{}", run.conversation.held_bytes());
+    assert!(run.exchanges.iter().all(|call| call.findings == ["memory_limit"]) && run.exchanges.len() > 100);
+    assert_eq!(run.counters.limits.len(), 1, "{:?}", run.counters.limits);
+    assert_eq!(run.counters.limits[0].1, run.exchanges.len() as u64);
+    run.conversation.relieve(Relief::Messages, &mut run.counters, &mut run.exchanges);
+    assert!(run.conversation.held_bytes() < 256 << 10, "{}", run.conversation.held_bytes());
+}
+
+#[test]
+fn a_token_that_looks_like_a_header_is_none() {
+    let handshake = client(request(17, 0, 1, &text("PLAIN")));
+    let accepted = server(answer(1, &[0, 0, 0, 0, 0, 1, 0, 5, b'P', b'L', b'A', b'I', b'N']));
+    let token = client(framed(&[b"\0Tapwire\0", b"0", &[b'p'; 48]]));
+    let calls = run(&[
+        handshake,
+        accepted,
+        token,
+        server(framed(&[])),
+        client(produce(2, 1, &batch(3))),
+        server(produced(2, 0)),
+    ]);
+    assert_eq!(calls[1].findings, ["sasl_token"]);
+    assert!(!format!("{:?}", calls[1]).contains("ppp"));
+    assert_eq!(int(&calls[2], "kafka_error_code"), Some(0));
+}
+
+#[test]
+fn partitions_of_a_topic_whose_name_is_lost_are_no_others() {
+    // Metadata version 1: the name of the second topic is lost.
+    let topic = |name: &str, partition: i32| {
+        [
+            &[0, 0][..],
+            &text(name),
+            &[0, 0, 0, 0, 1, 0, 0],
+            &partition.to_be_bytes(),
+            &[0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0],
+        ]
+        .concat()
+    };
+    let front = [&0_i32.to_be_bytes()[..], &1_i32.to_be_bytes(), &2_i32.to_be_bytes(), &topic("orders", 0)].concat();
+    let body = [&front[..], &topic("payments", 7)].concat();
+    let bytes = answer(1, &body);
+    let cut = 8 + front.len() + 6;
+    let lost = Step::Gap(Direction::ToClient, 2, Reason::RingFull);
+    let asked = client(request(3, 1, 1, &(-1_i32).to_be_bytes()));
+    let calls = run(&[asked, server(&bytes[..cut]), lost, server(&bytes[cut + 2..])]);
+    assert_eq!(shown(&calls[0], "kafka_partitions"), "orders-0", "{calls:?}");
 }

@@ -7,10 +7,13 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use super::facts::{Facts, Topic};
+use super::{
+    facts::{Facts, Topic},
+    reading::LONGEST_TOPIC,
+};
 use crate::dissect::{Exchange, Head, Message};
 
-/// Topics of a few large clusters, at some 150 bytes each.
+/// Topics of a few large clusters, at some 300 bytes each at most.
 const LIMIT: usize = 16_384;
 
 /// Ids are random (RFC 9562, version 4), so that one means one topic in all clusters.
@@ -23,7 +26,7 @@ pub struct TopicNames {
 impl TopicNames {
     /// A broker says that this is the name.
     pub fn learn(&self, id: [u8; 16], name: &str) {
-        if id == [0; 16] || name.is_empty() {
+        if id == [0; 16] || name.is_empty() || name.len() > LONGEST_TOPIC {
             return;
         }
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);

@@ -61,13 +61,12 @@ impl Tree {
     }
 
     fn begin(&mut self, name: &str, bracket: u8, closing: u8) {
-        if self.hidden > 0 || !self.member(name, 2) {
+        if self.member(name, |out| out.push(bracket)) {
+            self.open.push(closing);
+            self.filled = false;
+        } else {
             self.hidden += 1;
-            return;
         }
-        self.out.push(bracket);
-        self.open.push(closing);
-        self.filled = false;
     }
 
     /// Ends what `object` or `list` began.
@@ -99,54 +98,73 @@ impl Tree {
     }
 
     pub fn text(&mut self, name: &str, text: &str) {
-        if self.hidden > 0 || !self.member(name, text.len() + 2) {
-            return;
-        }
-        // Writing to memory does not fail.
-        let _ = serde_json::to_writer(&mut self.out, text);
+        self.try_text(name, text);
     }
 
-    /// Text where it is some, else `{"base64": …}`. `whole`: there is no more of it than this.
+    fn try_text(&mut self, name: &str, text: &str) -> bool {
+        // Writing to memory does not fail.
+        self.member(name, |out| drop(serde_json::to_writer(out, text)))
+    }
+
+    /// Text where it is some, else `{"base64": …}`; as much of it as there is room for. `whole`: there is no more of it.
     pub fn bytes(&mut self, name: &str, bytes: &[u8], whole: bool) {
-        let room = self.room();
         self.cut |= !whole;
         match readable(bytes, whole) {
-            Some(text) if text.len() <= room => self.text(name, text),
+            // The framing of schema registries' serializers: a zero, the schema's number, and often JSON.
+            None if let [0, number @ ..] = bytes.get(..5).unwrap_or_default()
+                && let Ok(number) = <[u8; 4]>::try_from(number)
+                && let Some(text) = readable(&bytes[5..], whole).filter(|text| !text.is_empty()) =>
+            {
+                self.object(name);
+                self.int("schema_id", i64::from(u32::from_be_bytes(number)));
+                self.bytes("text", text.as_bytes(), whole);
+                self.end();
+            }
             Some(text) => {
-                self.cut = true;
-                self.text(name, &text[..text.floor_char_boundary(room.saturating_sub(name.len() + 6))]);
+                let mut end = text.len().min(self.room());
+                // Escapes take room that is known only when they are written.
+                while !self.try_text(name, &text[..text.floor_char_boundary(end)]) && end > 0 {
+                    end /= 2;
+                }
             }
             None => {
-                let front = bytes.get(..room / 4 * 3).unwrap_or(bytes);
-                self.cut |= front.len() < bytes.len();
+                let front = bytes.get(..self.room() / 4 * 3).unwrap_or(bytes);
                 self.object(name);
-                self.text("base64", &STANDARD.encode(front));
+                let mut end = front.len();
+                while !self.try_text("base64", &STANDARD.encode(&front[..end])) && end > 0 {
+                    end = end / 2 / 3 * 3;
+                }
+                self.cut |= end < bytes.len();
                 self.end();
             }
         }
     }
 
     fn literal(&mut self, name: &str, text: &str) {
-        if self.hidden == 0 && self.member(name, text.len()) {
-            self.out.extend_from_slice(text.as_bytes());
-        }
+        self.member(name, |out| out.extend_from_slice(text.as_bytes()));
     }
 
-    /// Writes what stands before a value of this size; false when there is no room for it.
-    fn member(&mut self, name: &str, size: usize) -> bool {
-        if self.out.len() + name.len() + size + 4 > self.limit {
-            self.cut = true;
+    /// Writes a value under its name; nothing and false when there is no room for it.
+    fn member(&mut self, name: &str, value: impl FnOnce(&mut Vec<u8>)) -> bool {
+        if self.hidden > 0 {
             return false;
         }
+        let start = self.out.len();
         if self.filled {
             self.out.push(b',');
         }
-        self.filled = true;
         if self.open.last() == Some(&b'}') {
             // Names of fields are plain, those of record headers are anything.
             let _ = serde_json::to_writer(&mut self.out, name);
             self.out.push(b':');
         }
+        value(&mut self.out);
+        if self.out.len() > self.limit {
+            self.out.truncate(start);
+            self.cut = true;
+            return false;
+        }
+        self.filled = true;
         true
     }
 }
@@ -238,6 +256,19 @@ mod tests {
             assert!(cut, "{limit}");
             assert!(text.len() <= limit + 8, "{limit}: {text}");
             serde_json::from_str::<serde_json::Value>(&text).unwrap_or_else(|error| panic!("{limit}: {error}: {text}"));
+        }
+    }
+
+    #[test]
+    fn escapes_count_too() {
+        for limit in [40, 100, 1000] {
+            let mut tree = Tree::new(limit);
+            tree.bytes("a", &[0x0b; 5000], true);
+            tree.object(&"\"".repeat(limit));
+            tree.end();
+            let (text, cut) = text(tree);
+            assert!(cut && text.len() <= limit + 2, "{limit}: {}", text.len());
+            serde_json::from_str::<serde_json::Value>(&text).expect("JSON");
         }
     }
 }

@@ -17,11 +17,12 @@ use crate::{
 pub(super) static TOOL: Definition = Definition {
     name: "get_api_stats",
     title: "Summarize API calls",
-    description: "Counts the captured calls: how many, per second, share of errors (HTTP status 400 and above), and \
-        p50/p90/p99 of their duration in microseconds, in total and for each group. Use it first for 'how much', \
-        'what fails', 'what is slow'; then list_api_calls with a filter for the calls themselves. \
-        group_by takes filter fields, such as path, method, status_code, dst.ip, dst.port, dst.pod.namespace or \
-        protocol; the largest groups come first. Filter examples: http && status_code >= 500; path.startsWith(\"/api\").",
+    description: "Counts the captured calls: how many, per second, share of errors (HTTP status 400 and above, a gRPC \
+        status or Kafka error that is not 0), and p50/p90/p99 of their duration in microseconds, in total and for each \
+        group. Use it first for 'how much', 'what fails', 'what is slow'; then list_api_calls with a filter for the calls \
+        themselves. group_by takes filter fields, such as path, method, status_code, dst.ip, dst.port, kafka_topics, \
+        kafka_group_id, dst.pod.namespace or protocol; the largest groups come first, and a call counts under each of its \
+        topics. Filter examples: http && status_code >= 500; path.startsWith(\"/api\").",
     input: || {
         schema::input(
             json!({

@@ -53,6 +53,7 @@ const TABLE: &[(&str, Rule)] = &[
     ("sessid", Whole),
     // Kafka's SASL tokens, what SCRAM makes of a password, and delegation tokens.
     ("authbytes", Whole),
+    ("jaasconfig", Ending),
     ("salt", Whole),
     ("hmac", Whole),
     // Passwords.

@@ -10,6 +10,7 @@ use super::{
 
 const NAME: &[u8] = b"\"name\":\"";
 const VALUE: &[u8] = b",\"value\":\"";
+const BYTES: &[u8] = b",\"value\":{\"base64\":\"";
 
 /// Replaces the values of settings with secret names.
 pub(super) fn redact(rewriter: &mut Rewriter<'_>) {
@@ -34,7 +35,7 @@ pub(super) fn redact(rewriter: &mut Rewriter<'_>) {
 fn value_behind(text: &[u8], at: usize) -> Option<usize> {
     let mut rest = text.get(at..)?;
     loop {
-        if let Some(value) = rest.strip_prefix(VALUE) {
+        if let Some(value) = rest.strip_prefix(VALUE).or_else(|| rest.strip_prefix(BYTES)) {
             return Some(text.len() - value.len());
         }
         let member = rest.strip_prefix(b",\"")?;

@@ -494,6 +494,10 @@ fn settings_beside_secret_names_are_replaced_in_messages() {
                 r#"{"name":"sasl.password","config_operation":0,"value":"abc"}"#,
                 r#"{"name":"sasl.password","config_operation":0,"value":"«abc»"}"#,
             ),
+            (
+                r#"{"name":"sasl.jaas.config","value":{"base64":"AAEC"}}"#,
+                r#"{"name":"sasl.jaas.config","value":{"base64":"«AAEC»"}}"#,
+            ),
             (r#"{"name":"retention.ms","value":"abc"}"#, r#"{"name":"retention.ms","value":"abc"}"#),
             (r#"{"name":"password","value":null}"#, r#"{"name":"password","value":null}"#),
             (r#"{"auth_bytes":{"base64":"AHRl"}}"#, r#"{"auth_bytes":"«{"base64":"AHRl"}»"}"#),
