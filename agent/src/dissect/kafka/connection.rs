@@ -36,7 +36,8 @@ const OUTSTANDING_LIMIT: &str = "outstanding_limit";
 
 const PRODUCE: i16 = 0;
 const SASL_HANDSHAKE: i16 = 17;
-const API_VERSIONS: i16 = 18;
+/// How a client asks what the broker understands, in whatever version it has.
+pub const API_VERSIONS: i16 = 18;
 
 /// An ApiVersions that the broker does not know is answered as version 0, so that the client can ask again (KIP-511).
 const UNSUPPORTED_VERSION: [u8; 2] = 35_i16.to_be_bytes();
@@ -95,11 +96,11 @@ pub struct Kafka {
     waiting: VecDeque<Waiting>,
     held_by_waiting: usize,
     software: Option<Arc<Software>>,
-    /// Both sides were seen since the connection began.
+    /// Both sides were seen since the connection began, and nothing was given up.
     whole: bool,
     /// An answer came that belongs to a request.
     confirmed: bool,
-    /// Requests passed unseen: an answer may be to one of those.
+    /// Requests passed unseen, or were given up: an answer may be to one of those.
     unseen: bool,
     last_id: Option<i32>,
     /// The client does not count its requests.
@@ -208,6 +209,8 @@ impl Kafka {
             return;
         };
         self.held_by_waiting -= oldest.bytes;
+        // Its answer may still come, and is then one to nothing that is known.
+        (self.unseen, self.whole) = (true, false);
         out.finding(oldest.handle, why);
         out.finish(oldest.handle);
     }

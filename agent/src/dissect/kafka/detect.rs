@@ -2,7 +2,7 @@
 //! id, and a body that is what its schema says. An answer says too little, and is known only by the request before it.
 
 use super::{
-    connection::{Asked, FRAME_LIMIT},
+    connection::{API_VERSIONS, Asked, FRAME_LIMIT},
     facts::Topic,
     message::{self, Front},
     reading::Reading,
@@ -20,9 +20,6 @@ const CONVINCING: usize = 32;
 
 /// The same where nothing else says that a message begins there.
 const CONVINCING_ANYWHERE: usize = 64;
-
-/// How a client asks what the broker understands, in whatever version it has.
-const API_VERSIONS: i16 = 18;
 
 /// Whether a connection begins with `bytes`. Servers never speak first.
 pub fn probe(role: Direction, bytes: &[u8]) -> Match {

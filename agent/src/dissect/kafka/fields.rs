@@ -327,12 +327,12 @@ fn error(exchange: &Exchange) -> Result<i16, Value<'static>> {
 
 fn lag(exchange: &Exchange) -> Option<i64> {
     let (asked, answered) = (&request(exchange)?.facts, &response(exchange)?.facts);
-    let topic = |facts: &Facts, at: u16| facts.topics.get(usize::from(at)).cloned();
     let lags = answered.partitions.iter().filter_map(|end| {
+        let topic = answered.topics.get(usize::from(end.topic));
         let begin = asked
             .partitions
             .iter()
-            .find(|begin| begin.number == end.number && topic(asked, begin.topic) == topic(answered, end.topic))?;
+            .find(|begin| begin.number == end.number && asked.topics.get(usize::from(begin.topic)) == topic)?;
         // An error gives -1.
         let (begin, end) = (begin.offset?, end.offset?);
         (begin >= 0 && end >= begin).then(|| end - begin)

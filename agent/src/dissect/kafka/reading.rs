@@ -36,8 +36,8 @@ pub struct Reading {
     /// A value was lost that may have said something.
     pub lost: bool,
     names: Arc<TopicNames>,
-    /// What brokers say teaches names.
-    learns: bool,
+    /// A broker says it: it teaches names.
+    answer: bool,
     /// Of the struct that is being read: a topic's name and id, which may belong together.
     named: Option<Box<str>>,
     identified: Option<[u8; 16]>,
@@ -52,7 +52,7 @@ pub struct Reading {
 }
 
 impl Reading {
-    pub fn new(limit: usize, names: Arc<TopicNames>, learns: bool) -> Self {
+    pub fn new(limit: usize, names: Arc<TopicNames>, answer: bool) -> Self {
         Self {
             facts: Facts::default(),
             tree: Tree::new(limit),
@@ -60,7 +60,7 @@ impl Reading {
             limit: None,
             lost: false,
             names,
-            learns,
+            answer,
             named: None,
             identified: None,
             topic: None,
@@ -123,7 +123,7 @@ impl Reading {
 
     /// A name and an id in the same struct.
     fn join(&mut self) {
-        if let (Some(name), Some(id), true) = (&self.named, self.identified, self.learns) {
+        if let (Some(name), Some(id), true) = (&self.named, self.identified, self.answer) {
             self.names.learn(id, name);
         }
     }
@@ -254,7 +254,7 @@ impl Sink for Reading {
         let records = self.facts.records.get_or_insert(Records { count: Some(0), bytes: 0 });
         records.bytes = records.bytes.saturating_add(size);
         // Brokers cut the last batch of an answer at the size that was asked for.
-        Batches::new(field.name, size, self.learns, &mut self.tree)
+        Batches::new(field.name, size, self.answer, &mut self.tree)
     }
 
     fn batch(&mut self, batches: &mut Batches, bytes: &[u8]) {

@@ -276,6 +276,20 @@ fn requests_that_wait_hold_no_more_than_the_limit() {
 }
 
 #[test]
+fn answers_to_what_was_given_up_leave_the_others_readable() {
+    let mut steps: Vec<Step> = (0..200).map(|id| client(produce(id, 1, &batch(60_000)))).collect();
+    // All in one turn: nothing is found again in between.
+    steps.extend((0..200).map(|id| server(produced(id, 6))));
+    let calls = run(&steps);
+    let answered =
+        calls.iter().filter(|call| call.request.is_some() && int(call, "kafka_error_code") == Some(6)).count();
+    let given_up = calls.iter().filter(|call| call.findings == ["memory_limit"]).count();
+    assert_eq!((answered + given_up, answered > 10), (200, true));
+    let closed = calls.iter().filter(|call| call.findings == ["request_not_seen"]).count();
+    assert_eq!(closed, given_up);
+}
+
+#[test]
 fn a_token_that_looks_like_a_header_is_none() {
     let handshake = client(request(17, 0, 1, &text("PLAIN")));
     let accepted = server(answer(1, &[0, 0, 0, 0, 0, 1, 0, 5, b'P', b'L', b'A', b'I', b'N']));

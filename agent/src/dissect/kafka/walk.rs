@@ -190,7 +190,7 @@ impl Walk {
         self.stack.capacity() * size_of::<Level>() + self.carry.capacity() + long
     }
 
-    /// Takes from the front of `bytes` what it can, one step: it is called again while it took or decided something.
+    /// Takes from the front of `bytes` what it can.
     pub fn feed(&mut self, bytes: &mut &[u8], sink: &mut dyn Sink) -> Result<Progress, Bad> {
         loop {
             if self.long.is_some() {
