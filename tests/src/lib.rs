@@ -10,3 +10,4 @@ pub mod pipeline;
 pub mod talk;
 pub mod tshark;
 pub mod tshark_http2;
+pub mod tshark_kafka;

@@ -3,6 +3,8 @@
 
 #[path = "corpus_tshark/http2.rs"]
 mod http2;
+#[path = "corpus_tshark/kafka.rs"]
+mod kafka;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -20,7 +22,7 @@ use tapwire_tests::{
     tshark::{self, Message},
 };
 
-const FOLDERS: [&str; 4] = ["http", "http1", "made", "tcp"];
+const FOLDERS: [&str; 5] = ["http", "http1", "kafka", "made", "tcp"];
 
 /// One difference: capture, packet, and what it is.
 type Difference = (String, String, String);
@@ -29,18 +31,23 @@ type Difference = (String, String, String);
 fn every_difference_from_tshark_is_explained() {
     assert!(tshark::is_there(), "tshark is not installed: cargo xtask test installs it");
     let mut found: BTreeSet<Difference> = BTreeSet::new();
-    let (mut captures, mut messages, mut streams) = (0, 0, 0);
+    let (mut captures, mut messages, mut streams, mut kafka_messages, mut kafka_bodies) = (0, 0, 0, 0, 0);
     for path in FOLDERS.iter().flat_map(|folder| corpus::captures(folder)) {
         let packets = corpus::packets(&path).unwrap_or_else(|error| panic!("{} {error}", corpus::name(&path)));
         captures += 1;
         messages += compare_messages(&path, &packets, &mut found);
         streams += http2::compare(&path, &packets, &mut found);
+        let (compared, bodies) = kafka::compare(&path, &packets, &mut found);
+        (kafka_messages, kafka_bodies) = (kafka_messages + compared, kafka_bodies + bodies);
         compare_bytes(&path, &packets, &mut found);
     }
     println!(
-        "{captures} captures, {messages} messages and {streams} halves of streams compared, {} differences",
+        "{captures} captures: {messages} messages of HTTP/1, {streams} halves of streams of HTTP/2 and {kafka_messages} messages of \
+         Kafka ({kafka_bodies} with their bodies) compared, {} differences",
         found.len()
     );
+    // Whatever there is must have been found: as many as when this was written.
+    assert!(messages >= 341 && streams >= 109 && kafka_messages >= 897 && kafka_bodies >= 347);
     let listed = listed();
     let new: Vec<String> = found.iter().filter(|difference| !listed.contains_key(*difference)).map(line).collect();
     let gone: Vec<String> = listed.keys().filter(|difference| !found.contains(*difference)).map(line).collect();
@@ -102,7 +109,8 @@ fn ours(packets: &[Owned]) -> BTreeMap<(String, String), Vec<Ours>> {
     }
     let mut messages: BTreeMap<(String, String), Vec<Ours>> = BTreeMap::new();
     let records = pipeline::real(packets).values();
-    for (call, record) in records.iter().filter(|record| record["stream_id"].is_null()).enumerate() {
+    let http1 = |record: &&Value| record["stream_id"].is_null() && record["protocol"] != "kafka";
+    for (call, record) in records.iter().filter(http1).enumerate() {
         let (client, server) = (end_of(record, "src"), end_of(record, "dst"));
         let version = record["http_version"].as_str().unwrap_or("?");
         let began = record["timestamp"].as_str().unwrap_or_default().to_owned();

@@ -77,7 +77,7 @@ fn check(line: &Value) -> Result<(), String> {
     let known = layout.map(|layout| layout.header).ok_or("no such version")?;
     same_number(i64::from(known), number(line, "header"), "header")?;
     let read = kafka::read(half, key, version, &bytes[header..], 1 << 20).ok_or("no such version")?;
-    if let Some(bad) = read.bad.or(read.findings[1]) {
+    if let Some(bad) = read.bad.or(read.of_records) {
         return Err(bad.to_owned());
     }
     let Some(Carried::Fields { json, cut: false, .. }) = &read.carried else { return Err("cut".to_owned()) };

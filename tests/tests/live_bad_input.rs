@@ -204,6 +204,28 @@ fn files_that_are_no_captures() {
 }
 
 #[test]
+fn descriptors_that_are_none() {
+    let dir = Dir::new();
+    let source = dir.write("shop.proto", "syntax = \"proto3\";\npackage shop.v1;\n");
+    let empty = dir.write("empty.pb", "");
+    // A FileDescriptorSet with one file: its name, and what it imports (google/protobuf/descriptor.proto).
+    let imports = dir.write("imports.pb", b"\x0a\x12\x0a\x07a.proto\x1a\x07b.proto");
+    for (file, why) in [
+        (dir.file("missing.pb").as_path(), "No such file"),
+        (dir.path(), "directory"),
+        (&source, "descriptor set"),
+        (&empty, "descriptor set"),
+        (&imports, "b.proto"),
+    ] {
+        let flag = ["--descriptor-set".as_ref(), file.as_os_str()];
+        for command in [&["agent"][..], &["read", "no.pcap"]] {
+            let output = run(Command::new(tapwire()).args(command).args(flag));
+            assert_refused(&output, WRONG_USAGE, &["tapwire: ", &file.display().to_string(), why]);
+        }
+    }
+}
+
+#[test]
 fn a_follower_that_goes_away_harms_nobody() {
     if needs_root("a_follower_that_goes_away_harms_nobody") {
         return;

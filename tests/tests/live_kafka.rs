@@ -8,9 +8,10 @@ mod said;
 
 use std::time::Duration;
 
-use peers::{Broker, Client, broker, needs_kafka};
+use peers::{Broker, Client, broker, needs_kafka, start};
 use said::{Known, assert_said};
-use tapwire_tests::live::{Agent, PATIENCE, wait_until};
+use serde_json::Value;
+use tapwire_tests::live::{Agent, PATIENCE, json_lines, wait_until};
 
 const JAVA: [&str; 11] = [
     "acks",
@@ -28,8 +29,8 @@ const JAVA: [&str; 11] = [
 const GO: [&str; 6] = ["produce", "group", "consumer", "transaction", "admin", "versions"];
 const RAW: [&str; 6] = ["pipeline", "unanswered", "versions", "errors", "split", "sasl"];
 
-/// The password of SASL's PLAIN in `server.properties`, and so in base64 behind the user's name.
-const SECRETS: [&str; 2] = ["tester-password", "dGVzdGVyLXBhc3N3b3Jk"];
+/// The password of SASL's PLAIN in `server.properties`, and the whole token in base64, as bytes are shown.
+const SECRETS: [&str; 2] = ["tester-password", "AHRlc3RlcgB0ZXN0ZXItcGFzc3dvcmQ="];
 
 /// The calls between two lines on stdin of the scenario `hold`.
 const HELD: usize = 10;
@@ -40,7 +41,7 @@ const HOLDERS: [(Client, &str); 3] =
 
 /// The calls of the clients whose ids begin so. The broker calls itself, too.
 fn of(broker: &Broker, id: &str) -> String {
-    let Broker { port, sasl_port } = broker;
+    let Broker { port, sasl_port, .. } = broker;
     format!("(dst.port == {port} || dst.port == {sasl_port}) && kafka_client_id.startsWith(\"{id}-\")")
 }
 
@@ -56,6 +57,27 @@ fn agent_first(client: Client, id: &str, scenarios: &[&str]) {
     assert_said(&agent, &of(broker(), id), &log, Known::All);
     if scenarios.contains(&"sasl") {
         assert_no_password(&agent);
+    }
+    if scenarios.contains(&"classic") {
+        assert_summaries(&agent, id);
+    }
+}
+
+/// By topic and by group, as users ask.
+fn assert_summaries(agent: &Agent, id: &str) {
+    let groups = |kfl: &str, field: &str| -> Vec<Value> {
+        let kfl = format!("{} && {kfl}", of(broker(), id));
+        json_lines(&agent.answer(&["stats", "--kfl", &kfl, "--group-by", field]))
+    };
+    let topics = groups("kafka_api_key_name in [\"PRODUCE\", \"FETCH\"]", "kafka_topics");
+    let named = topics.iter().filter(|group| group["key"]["kafka_topics"].is_string());
+    let said = named.filter(|group| group["count"].as_u64() > Some(0) && group["request_bytes"].as_u64() > Some(0));
+    assert!(said.count() > 1, "{topics:?}");
+    // Of the old protocol and of the new.
+    for api in ["JOIN_GROUP", "CONSUMER_GROUP_HEARTBEAT"] {
+        let rebalances = groups(&format!("kafka_rebalance && kafka_api_key_name == \"{api}\""), "kafka_group_id");
+        let grouped = rebalances.iter().filter(|group| group["key"]["kafka_group_id"].is_string());
+        assert!(grouped.count() > 0, "{api}: {rebalances:?}");
     }
 }
 
@@ -122,6 +144,23 @@ fn librdkafka() {
         Client::Raw.run(broker(), "setup", &[]);
         agent_first(Client::Kcat, "kcat", &["setup-raw"]);
     }
+}
+
+#[test]
+fn a_broker_that_does_not_lead() {
+    if needs_kafka("a_broker_that_does_not_lead") {
+        return;
+    }
+    let first = start(None);
+    // The topic's one partition is where there is a broker.
+    Client::Raw.run(&first.0, "leader", &[]);
+    let second = start(Some(&first.0));
+    let agent = Agent::start(&[]);
+    let log = Client::Raw.run(&second.0, "second", &["elsewhere"]);
+    let kfl = of(&second.0, "second");
+    assert_said(&agent, &kfl, &log, Known::All);
+    let calls = agent.calls(&format!("{kfl} && kafka_error == \"NOT_LEADER_OR_FOLLOWER\""));
+    assert!(!calls.is_empty() && calls.iter().all(|call| call["kafka_topics"][0] == "leader-raw"), "{calls:?}");
 }
 
 #[test]

@@ -122,6 +122,7 @@ struct Printing {
 struct Unnamed {
     records: Vec<Record>,
     bytes: usize,
+    full: bool,
 }
 
 /// Bytes of calls that wait for the names of their topics. Beyond it they get those that are known by then.
@@ -163,6 +164,12 @@ impl Printing {
         if late > 0 {
             eprint_line(&format!("note: {late} calls are printed out of order: the time of their packets goes back"));
         }
+        if self.unnamed.lock().unwrap_or_else(PoisonError::into_inner).full {
+            eprint_line(
+                "note: more than 64 MiB of calls waited for the names of their topics: others have the names that were \
+                 known when they were read",
+            );
+        }
         totals.map_err(|_| Failure::Failed("reading ended early".to_owned()))
     }
 
@@ -172,7 +179,8 @@ impl Printing {
             return Some(record);
         }
         let mut unnamed = self.unnamed.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.live || unnamed.bytes > UNNAMED {
+        unnamed.full |= !self.live && unnamed.bytes > UNNAMED;
+        if self.live || unnamed.full {
             self.names.name_topics(&mut record.exchange);
             return Some(record);
         }
@@ -183,9 +191,9 @@ impl Printing {
 
     /// The calls that were kept, once all lanes have ended.
     fn deferred(&self) -> Lines {
-        let unnamed = std::mem::take(&mut *self.unnamed.lock().unwrap_or_else(PoisonError::into_inner));
+        let records = std::mem::take(&mut self.unnamed.lock().unwrap_or_else(PoisonError::into_inner).records);
         let (mut text, mut lines) = (Vec::new(), Vec::new());
-        for mut record in unnamed.records {
+        for mut record in records {
             self.names.name_topics(&mut record.exchange);
             self.add(&record, &mut text, &mut lines);
         }

@@ -11,7 +11,7 @@ pub mod pairing;
 pub mod text;
 
 mod detect;
-pub(crate) mod grpc;
+pub mod grpc;
 pub mod hpack;
 mod http;
 mod http1;

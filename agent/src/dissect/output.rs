@@ -8,7 +8,17 @@ use super::{
 use crate::{coverage::Reason, time::Time};
 
 /// Findings that tell of a limit that was hit, which is counted besides.
-const LIMITS: [&str; 4] = ["header_block_limit", "header_list_limit", "memory_limit", "stream_limit"];
+const LIMITS: [&str; 9] = [
+    "header_block_limit",
+    "header_list_limit",
+    "memory_limit",
+    "outstanding_limit",
+    "partition_limit",
+    "records_compression_limit",
+    "stream_limit",
+    "topic_limit",
+    "topic_names_limit",
+];
 
 /// See the module.
 pub struct Output {

@@ -7,35 +7,14 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tapwire::flow::Direction;
+use tapwire::{dissect::Settings, flow::Direction};
 
 #[path = "../src/conversations.rs"]
 mod conversations;
+#[path = "../src/frames.rs"]
+mod frames;
 
 use conversations::Said;
-
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
-    let length = payload.len() as u32;
-    let mut out = length.to_be_bytes()[1..].to_vec();
-    out.extend([kind, flags, 0, 0, 0, stream]);
-    out.extend_from_slice(payload);
-    out
-}
-
-/// A header block without references: literals that are not indexed.
-fn block(fields: &[(&str, &str)]) -> Vec<u8> {
-    let mut out = Vec::new();
-    for (name, value) in fields {
-        out.push(0);
-        for text in [name, value] {
-            out.push(text.len() as u8);
-            out.extend_from_slice(text.as_bytes());
-        }
-    }
-    out
-}
 
 /// Calls whose bodies are looked into.
 const KINDS: [(&str, &str); 5] = [
@@ -48,10 +27,7 @@ const KINDS: [(&str, &str); 5] = [
 
 fn script(data: &[u8]) -> Option<(Vec<Said>, usize, bool)> {
     let (&settings, mut rest) = data.split_first()?;
-    let mut said = vec![
-        Said::Bytes(Direction::ToServer, [PREFACE, &frame(4, 0, 0, b"")].concat()),
-        Said::Bytes(Direction::ToClient, frame(4, 0, 0, b"")),
-    ];
+    let mut said = frames::beginning();
     let mut missing = false;
     while let [what, tail @ ..] = rest {
         rest = tail;
@@ -69,18 +45,16 @@ fn script(data: &[u8]) -> Option<(Vec<Said>, usize, bool)> {
             }
             (2, [stream, tail @ ..]) => {
                 let (kind, path) = KINDS[usize::from(what >> 4) % KINDS.len()];
-                let fields = match from {
-                    Direction::ToServer => {
-                        vec![(":method", "POST"), (":scheme", "http"), (":path", path), ("content-type", kind)]
-                    }
-                    Direction::ToClient => vec![(":status", "200"), ("content-type", kind), ("grpc-encoding", "gzip")],
+                let headers = match from {
+                    Direction::ToServer => frames::request(*stream, path, kind, "gzip"),
+                    Direction::ToClient => frames::answer(*stream, kind, "gzip"),
                 };
-                said.push(Said::Bytes(from, frame(1, 4, *stream, &block(&fields))));
+                said.push(Said::Bytes(from, headers));
                 rest = tail;
             }
             (_, [kind, flags, stream, length, tail @ ..]) => {
                 let (payload, tail) = tail.split_at(tail.len().min(usize::from(*length)));
-                said.push(Said::Bytes(from, frame(kind % 11, *flags, *stream, payload)));
+                said.push(Said::Bytes(from, frames::frame(kind % 11, *flags, *stream, payload)));
                 rest = tail;
             }
             _ => break,
@@ -91,6 +65,6 @@ fn script(data: &[u8]) -> Option<(Vec<Said>, usize, bool)> {
 
 fuzz_target!(|data: &[u8]| {
     if let Some((said, max_body, missing)) = script(data) {
-        conversations::check(&said, max_body, missing);
+        conversations::check(&said, &Settings { max_body, ..Settings::default() }, missing);
     }
 });

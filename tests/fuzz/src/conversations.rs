@@ -17,8 +17,9 @@ pub enum Said {
 }
 
 /// Feeds what was said, in parts of at most `part` bytes.
-fn run(said: &[Said], max_body: usize, part: usize) -> (Vec<Exchange>, Counters) {
-    let settings = Settings { max_body, ..Settings::default() };
+fn run(said: &[Said], settings: &Settings, part: usize) -> (Vec<Exchange>, Counters) {
+    // Each run learns for itself.
+    let settings = Settings { topic_names: Default::default(), ..settings.clone() };
     let mut conversation = Conversation::new(&settings, Protocol4::Tcp, false);
     let (mut counters, mut done, mut fed) = (Counters::default(), Vec::new(), 0);
     let mut feed = |conversation: &mut Conversation, from, piece: Piece<'_>| {
@@ -52,19 +53,19 @@ fn run(said: &[Said], max_body: usize, part: usize) -> (Vec<Exchange>, Counters)
 }
 
 /// `missing`: not all was said. After something malformed, where reading goes on depends on where a segment ends.
-pub fn check(said: &[Said], max_body: usize, missing: bool) {
-    let (whole, counters) = run(said, max_body, usize::MAX);
+pub fn check(said: &[Said], settings: &Settings, missing: bool) {
+    let (whole, counters) = run(said, settings, usize::MAX);
     for exchange in &whole {
         assert!(exchange.request.is_some() || exchange.response.is_some());
         for message in [&exchange.request, &exchange.response].into_iter().flatten() {
-            assert!(message.body.kept.len() <= max_body);
+            assert!(message.body.kept.len() <= settings.max_body);
             assert!(message.started <= message.ended);
         }
         for field in exchange.protocol.fields() {
             let _ = (field.get)(exchange);
         }
     }
-    let (cut, cut_counters) = run(said, max_body, 1);
+    let (cut, cut_counters) = run(said, settings, 1);
     assert_eq!(counters.captured_bytes, cut_counters.captured_bytes);
     if !missing && counters.malformed.is_empty() {
         assert_eq!(format!("{whole:?}"), format!("{cut:?}"));

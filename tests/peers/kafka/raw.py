@@ -1,8 +1,8 @@
 """What no library sends: raw.py ADDRESS SASL_ADDRESS ID SCENARIO..., over sockets of its own, one a scenario.
 
 It prints a line for each call, with what went over the wire: {"client_id", "api_key", "api_version",
-"correlation_id", "topics", "error_code", "answered"}. The topic is called ID-raw. A scenario ends when every answer
-was read.
+"correlation_id", "topics", "error_code", "answered"}. The topic is called ID-raw, but for the scenario `elsewhere`,
+which makes none. A scenario ends when every answer was read.
 
 The layout is that of Kafka's protocol guide (kafka.apache.org/protocol): from Produce v9, Metadata v9 and ApiVersions
 v3 on, strings and arrays are compact and headers have tagged fields.
@@ -18,6 +18,7 @@ PRODUCE, METADATA, SASL_HANDSHAKE, API_VERSIONS, CREATE_TOPICS = 0, 3, 17, 18, 1
 FLEXIBLE = {PRODUCE: 9, METADATA: 9, API_VERSIONS: 3, CREATE_TOPICS: 5}
 PIPELINED = 1000
 PATIENCE = 20
+NOT_LEADER_OR_FOLLOWER = 6
 
 address, sasl_address, name, *scenarios = sys.argv[1:]
 TOPIC = f"{name}-raw"
@@ -240,8 +241,22 @@ def hold():
             break
 
 
-setup()
+def elsewhere():
+    """To a broker that does not lead the partition, until it knows who does: another one has made the topic."""
+    connection = Connection("elsewhere")
+    for at in range(100):
+        connection.produce(3 + at % 10, b"elsewhere", topic="leader-raw")
+        call = connection.under_way[0][0]
+        connection.send()
+        connection.read()
+        if at >= 10 and call["error_code"] == NOT_LEADER_OR_FOLLOWER:
+            break
+        time.sleep(0.05)
+
+
+if scenarios != ["elsewhere"]:
+    setup()
 for scenario in scenarios:
     {"pipeline": pipeline, "unanswered": unanswered, "versions": versions, "errors": errors, "split": split,
-     "sasl": sasl, "hold": hold}[scenario]()
+     "sasl": sasl, "hold": hold, "elsewhere": elsewhere}[scenario]()
     sys.stdout.flush()

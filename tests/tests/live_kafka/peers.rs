@@ -21,20 +21,31 @@ use super::said::Log;
 pub struct Broker {
     pub port: u16,
     pub sasl_port: u16,
+    controller_port: u16,
 }
 
-/// The one of all tests here. It ends with this process, however that ends: broker.sh waits for the end of the pipe.
+/// A broker that runs. It ends with this process, however that ends: broker.sh waits for the end of the pipe.
+pub type Running = (Broker, Process, Dir);
+
+/// The one of all tests that need no more.
 pub fn broker() -> &'static Broker {
-    static BROKER: OnceLock<(Broker, Process, Dir)> = OnceLock::new();
-    &BROKER.get_or_init(start).0
+    static BROKER: OnceLock<Running> = OnceLock::new();
+    &BROKER.get_or_init(|| start(None)).0
 }
 
-fn start() -> (Broker, Process, Dir) {
+/// Alone, or as the second of a cluster.
+pub fn start(first: Option<&Broker>) -> Running {
     let dir = Dir::new();
-    let ports = [free_port(), free_port(), free_port()];
+    let ports = [free_port(), free_port(), first.map_or_else(free_port, |first| first.controller_port)];
+    let node = if first.is_none() { "1" } else { "2" };
     let out = |name: &str| fs::File::create(dir.file(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
     let mut command = Command::new("sh");
-    command.arg(source("broker.sh")).arg(kafka::libs()).arg(dir.path()).args(ports.map(|port| port.to_string()));
+    command
+        .arg(source("broker.sh"))
+        .arg(kafka::libs())
+        .arg(dir.path())
+        .args(ports.map(|port| port.to_string()))
+        .arg(node);
     command.stdin(Stdio::piped()).stdout(out("out")).stderr(out("err"));
     let mut process = Process(command.spawn().unwrap_or_else(|error| panic!("broker.sh: {error}")));
     let said = || ["out", "err"].map(|name| fs::read_to_string(dir.file(name)).unwrap_or_default());
@@ -44,7 +55,8 @@ fn start() -> (Broker, Process, Dir) {
         TcpStream::connect(("127.0.0.1", ports[0])).ok()
     });
     assert!(up.is_some(), "the broker is not up: {:?}", said());
-    (Broker { port: ports[0], sasl_port: ports[1] }, process, dir)
+    let [port, sasl_port, controller_port] = ports;
+    (Broker { port, sasl_port, controller_port }, process, dir)
 }
 
 /// Whether a test with a broker cannot run here, which it then says.

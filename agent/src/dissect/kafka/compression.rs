@@ -1,6 +1,8 @@
-//! Undoing the compression of record batches: never more than is shown, and what a front gives.
+//! Undoing the compression of record batches: no more than is shown is handed on, and what a front gives. What the
+//! decoders hold meanwhile is bounded by the largest block of each format: 4 MiB of snappy, three times that of lz4 (which
+//! allows blocks of 4 MiB), 8 MiB of zstd.
 
-use std::io::Read;
+use std::{borrow::Cow, io::Read};
 
 /// As for HTTP: librdkafka and Kafka's own clients use windows far below 8 MiB.
 const ZSTD_WINDOW_LOG: u32 = 23;
@@ -54,23 +56,43 @@ pub struct Undone {
     pub bytes: Vec<u8>,
     /// There is no more.
     pub whole: bool,
-    /// The compressed bytes are wrong somewhere.
-    pub damaged: bool,
+    /// Why it goes no further.
+    pub refused: Option<&'static str>,
 }
+
+impl Undone {
+    fn refused(why: &'static str) -> Self {
+        Self { refused: Some(why), ..Self::default() }
+    }
+}
+
+/// The compressed bytes are wrong somewhere.
+const DAMAGED: &str = "records_compression";
+
+/// To undo it would take more memory than the largest block or window that is allowed.
+const TOO_LARGE: &str = "records_compression_limit";
 
 /// Undoes up to `limit` bytes. `whole`: `bytes` is all that there was.
 pub fn undo(codec: Codec, bytes: &[u8], whole: bool, limit: usize) -> Undone {
     match codec {
         Codec::Gzip => read(flate2::bufread::MultiGzDecoder::new(bytes), whole, limit),
-        Codec::Lz4 => read(lz4_flex::frame::FrameDecoder::new(bytes), whole, limit),
+        Codec::Lz4 => {
+            let frame = with_smaller_blocks(bytes);
+            read(lz4_flex::frame::FrameDecoder::new(&*frame), whole, limit)
+        }
         Codec::Zstd => {
             let decoder = zstd::stream::read::Decoder::with_buffer(bytes).and_then(|mut decoder| {
                 decoder.window_log_max(ZSTD_WINDOW_LOG)?;
                 Ok(decoder)
             });
-            decoder.map_or(Undone { damaged: true, ..Undone::default() }, |decoder| read(decoder, whole, limit))
+            decoder.map_or_else(|_| Undone::refused(DAMAGED), |decoder| read(decoder, whole, limit))
         }
-        Codec::Snappy => snappy(bytes, whole, limit),
+        Codec::Snappy => {
+            let mut undone = snappy(bytes, whole, limit);
+            undone.whole &= undone.bytes.len() <= limit;
+            undone.bytes.truncate(limit);
+            undone
+        }
     }
 }
 
@@ -80,8 +102,39 @@ fn read(reader: impl Read, whole: bool, limit: usize) -> Undone {
     let result = reader.take(limit as u64 + 1).read_to_end(&mut bytes);
     let more = bytes.len() > limit;
     bytes.truncate(limit);
+    let why = result.as_ref().err().map(|error| if asks_for_too_much(error) { TOO_LARGE } else { DAMAGED });
     // A front that ends somewhere is no damage.
-    Undone { bytes, whole: whole && !more && result.is_ok(), damaged: whole && result.is_err() }
+    Undone { bytes, whole: whole && !more && result.is_ok(), refused: why.filter(|why| whole || *why == TOO_LARGE) }
+}
+
+/// zstd's window is larger than what is allowed; of this error, nothing but its text reaches us.
+fn asks_for_too_much(error: &std::io::Error) -> bool {
+    error.to_string().contains("too much memory")
+}
+
+/// What a byte of lz4 stands for at most.
+const LZ4_RATIO: usize = 255;
+
+/// A frame says how large its blocks may be, and the decoder clears as much memory, though the frame be small: as small as
+/// its own size allows (64 KiB, 256 KiB, 1 MiB or 4 MiB: LZ4 frame format, BD byte).
+fn with_smaller_blocks(frame: &[u8]) -> Cow<'_, [u8]> {
+    const BLOCK_SIZE: usize = 5;
+    const SHIFT: u8 = 4;
+    let said = frame.get(BLOCK_SIZE).map_or(0, |size| size >> SHIFT & 7);
+    let enough = (4..7).find(|size| 1 << (8 + 2 * size) >= frame.len().saturating_mul(LZ4_RATIO)).unwrap_or(7);
+    if said <= enough || said > 7 {
+        return Cow::Borrowed(frame);
+    }
+    let mut smaller = frame.to_vec();
+    if let Some(size) = smaller.get_mut(BLOCK_SIZE) {
+        *size = enough << SHIFT;
+    }
+    let right = checksum_is_right(frame);
+    Cow::Owned(if right { with_right_checksum(&smaller) } else { smaller })
+}
+
+fn checksum_is_right(frame: &[u8]) -> bool {
+    with_right_checksum(frame) == frame
 }
 
 /// Before magic 1, Kafka's clients took the checksum of an lz4 frame's header over too much of it (KAFKA-3160).
@@ -105,8 +158,8 @@ fn snappy(bytes: &[u8], whole: bool, limit: usize) -> Undone {
     let mut undone = Undone::default();
     if !bytes.starts_with(SNAPPY_JAVA) {
         // Of a part of a block nothing can be told.
-        let done = whole && snappy_block(bytes, &mut undone.bytes);
-        return Undone { whole: done, damaged: whole && !done, ..undone };
+        let refused = if whole { snappy_block(bytes, &mut undone.bytes).err() } else { None };
+        return Undone { whole: whole && refused.is_none(), refused, ..undone };
     }
     let mut rest = bytes.get(SNAPPY_JAVA_HEADER..).unwrap_or_default();
     while undone.bytes.len() < limit
@@ -114,10 +167,10 @@ fn snappy(bytes: &[u8], whole: bool, limit: usize) -> Undone {
     {
         let block = after.split_at_checked(u32::from_be_bytes(*size) as usize);
         let Some((block, after)) = block else {
-            return Undone { damaged: whole, ..undone };
+            return Undone { refused: whole.then_some(DAMAGED), ..undone };
         };
-        if !snappy_block(block, &mut undone.bytes) {
-            return Undone { damaged: true, ..undone };
+        if let Err(why) = snappy_block(block, &mut undone.bytes) {
+            return Undone { refused: Some(why), ..undone };
         }
         rest = after;
     }
@@ -125,18 +178,22 @@ fn snappy(bytes: &[u8], whole: bool, limit: usize) -> Undone {
 }
 
 /// Appends what a block stands for.
-fn snappy_block(block: &[u8], out: &mut Vec<u8>) -> bool {
-    let Ok(size) = snap::raw::decompress_len(block) else { return false };
-    if size > SNAPPY_BLOCK || size > block.len().saturating_mul(SNAPPY_RATIO) {
-        return false;
+fn snappy_block(block: &[u8], out: &mut Vec<u8>) -> Result<(), &'static str> {
+    let size = snap::raw::decompress_len(block).map_err(|_| DAMAGED)?;
+    if size > block.len().saturating_mul(SNAPPY_RATIO) {
+        return Err(DAMAGED);
+    }
+    if size > SNAPPY_BLOCK {
+        return Err(TOO_LARGE);
     }
     let start = out.len();
     out.resize(start + size, 0);
     let done = snap::raw::Decoder::new().decompress(block, &mut out[start..]).is_ok_and(|written| written == size);
     if !done {
         out.truncate(start);
+        return Err(DAMAGED);
     }
-    done
+    Ok(())
 }
 
 #[cfg(test)]
@@ -169,7 +226,7 @@ mod tests {
         let bytes = b"orders orders orders orders".repeat(50);
         for codec in ALL {
             let undone = undo(codec, &compressed(codec, &bytes), true, 1 << 20);
-            assert!(undone.bytes == bytes && undone.whole && !undone.damaged, "{codec:?}");
+            assert!(undone.bytes == bytes && undone.whole && undone.refused.is_none(), "{codec:?}");
         }
     }
 
@@ -178,11 +235,23 @@ mod tests {
         let zeros = vec![0; 2 << 20];
         for codec in ALL {
             let undone = undo(codec, &compressed(codec, &zeros), true, 1000);
-            let block = if codec == Codec::Snappy { zeros.len() } else { 1000 };
-            assert!(undone.bytes.len() <= block, "{codec:?}");
+            assert!(undone.bytes.len() == 1000 && !undone.whole && undone.refused.is_none(), "{codec:?}");
         }
         let claims = [&[0xff, 0xff, 0xff, 0xff, 0x0f][..], &[0; 20]].concat();
-        assert!(undo(Codec::Snappy, &claims, true, 1000).damaged);
+        assert_eq!(undo(Codec::Snappy, &claims, true, 1000).refused, Some(DAMAGED));
+    }
+
+    #[test]
+    fn what_asks_for_too_much_is_no_damage() {
+        let zeros = vec![0; 2 * SNAPPY_BLOCK];
+        let block = compressed(Codec::Snappy, &zeros);
+        assert_eq!(undo(Codec::Snappy, &block, true, 1000).refused, Some(TOO_LARGE));
+        let mut encoder = zstd::stream::Encoder::new(Vec::new(), 3).unwrap();
+        encoder.window_log(ZSTD_WINDOW_LOG + 2).unwrap();
+        encoder.include_contentsize(false).unwrap();
+        encoder.write_all(&zeros).unwrap();
+        let frame = encoder.finish().unwrap();
+        assert_eq!(undo(Codec::Zstd, &frame, true, 1000).refused, Some(TOO_LARGE));
     }
 
     #[test]
@@ -191,9 +260,23 @@ mod tests {
         for codec in ALL {
             let all = compressed(codec, &bytes);
             let undone = undo(codec, &all[..all.len() / 2], false, 1 << 20);
-            assert!(!undone.whole && !undone.damaged && bytes.starts_with(&undone.bytes), "{codec:?}");
-            assert!(undo(codec, &all[..all.len() / 2], true, 1 << 20).damaged, "{codec:?}");
+            assert!(!undone.whole && undone.refused.is_none() && bytes.starts_with(&undone.bytes), "{codec:?}");
+            assert_eq!(undo(codec, &all[..all.len() / 2], true, 1 << 20).refused, Some(DAMAGED), "{codec:?}");
         }
+    }
+
+    #[test]
+    fn a_small_frame_takes_no_large_blocks() {
+        let info = lz4_flex::frame::FrameInfo::new().block_size(lz4_flex::frame::BlockSize::Max4MB);
+        let mut encoder = lz4_flex::frame::FrameEncoder::with_frame_info(info, Vec::new());
+        encoder.write_all(&[7; 10_000]).unwrap();
+        let frame = encoder.finish().unwrap();
+        assert_eq!((frame[5], with_smaller_blocks(&frame)[5]), (0x70, 0x40));
+        let undone = undo(Codec::Lz4, &frame, true, 1 << 20);
+        assert!(undone.whole && undone.refused.is_none() && undone.bytes == [7; 10_000]);
+        let mut damaged = frame;
+        damaged[6] ^= 1;
+        assert_eq!(undo(Codec::Lz4, &damaged, true, 1 << 20).refused, Some(DAMAGED));
     }
 
     #[test]
@@ -207,6 +290,6 @@ mod tests {
         let undone = undo(Codec::Snappy, &framed, true, 100);
         assert!(undone.whole && undone.bytes == b"one blockone block");
         let undone = undo(Codec::Snappy, &framed[..framed.len() - 1], false, 100);
-        assert!(!undone.whole && !undone.damaged && undone.bytes == b"one block");
+        assert!(!undone.whole && undone.refused.is_none() && undone.bytes == b"one block");
     }
 }

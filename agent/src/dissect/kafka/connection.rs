@@ -9,7 +9,8 @@ use std::{collections::VecDeque, sync::Arc};
 use super::{
     detect,
     facts::{Facts, Software},
-    frame::{Frame, Shape},
+    frame::{Frame, ReadBy},
+    keys::{API_VERSIONS, PRODUCE, SASL_HANDSHAKE, UNSUPPORTED_VERSION},
     message::{self, Front, Header, KafkaRequest, KafkaResponse},
     schema,
     topics::TopicNames,
@@ -17,7 +18,7 @@ use super::{
 use crate::{
     coverage::Reason,
     dissect::{
-        Body, Direction, Dissector, Head, Headers, Malformed, Message, Missing, Scan, Settings,
+        Body, Carried, Direction, Dissector, Head, Headers, Malformed, Message, Missing, Scan, Settings,
         input::{Input, Unread},
         output::Output,
         pairing::{Half, Handle},
@@ -30,17 +31,9 @@ use crate::{
 pub const FRAME_LIMIT: u32 = 1 << 30;
 
 /// Requests without an answer. Clients have 5 outstanding by default, some thousands when they are told to flood.
-const WAITING: usize = 8192;
+const WAITING: usize = 4096;
 
 const OUTSTANDING_LIMIT: &str = "outstanding_limit";
-
-const PRODUCE: i16 = 0;
-const SASL_HANDSHAKE: i16 = 17;
-/// How a client asks what the broker understands, in whatever version it has.
-pub const API_VERSIONS: i16 = 18;
-
-/// An ApiVersions that the broker does not know is answered as version 0, so that the client can ask again (KIP-511).
-const UNSUPPORTED_VERSION: [u8; 2] = 35_i16.to_be_bytes();
 
 /// Bytes that a connection's requests may hold together while they wait, as for other protocols.
 const HELD: usize = 4 << 20;
@@ -92,6 +85,7 @@ enum State {
 pub struct Kafka {
     max_body: usize,
     names: Arc<TopicNames>,
+    /// By direction: requests first.
     states: [State; 2],
     waiting: VecDeque<Waiting>,
     held_by_waiting: usize,
@@ -149,13 +143,13 @@ impl Kafka {
             Front::Header(..) | Front::More => return Err(Malformed("header")),
             Front::No(why) => return Err(Malformed(why)),
         };
-        let shape = match &header {
-            None => Shape::Closed("sasl_token"),
+        let read_by = match &header {
+            None => ReadBy::Closed("sasl_token"),
             Some(Header { key, version, .. }) => match schema::table().api(*key) {
                 Some(api) => api
                     .request(*version)
-                    .map_or(Shape::Closed("unknown_version"), |layout| Shape::Known(api, *version, layout)),
-                None => Shape::Closed("unknown_api"),
+                    .map_or(ReadBy::Closed("unknown_version"), |layout| ReadBy::Known(api, *version, layout)),
+                None => ReadBy::Closed("unknown_api"),
             },
         };
         let began = input.time_at(0);
@@ -168,7 +162,7 @@ impl Kafka {
         let asked =
             header.as_ref().map(|header| Asked { key: header.key, version: header.version, id: header.correlation_id });
         let head = KafkaRequest { header, size, facts: Facts::default() };
-        self.begin(handle, Head::KafkaRequest(Box::new(head)), shape, size, taken, began, input, out);
+        self.begin(handle, Head::KafkaRequest(Box::new(head)), read_by, size, taken, began, input, out);
         self.ask(asked, handle, out);
         Ok(true)
     }
@@ -193,10 +187,21 @@ impl Kafka {
         self.waiting.push_back(Waiting { asked, handle, doubtful: false, bytes: 0 });
     }
 
-    /// Closes the oldest requests, if all together hold more than `most`, until the others hold at most `left`.
+    /// If all requests together hold more than `most`, lets go of what the oldest carry until they hold at most `left`; and
+    /// where that is not enough, closes the oldest.
     fn shrink(&mut self, most: usize, left: usize, out: &mut Output) {
         if self.held_by_waiting <= most {
             return;
+        }
+        for waiting in &mut self.waiting {
+            if self.held_by_waiting <= left {
+                return;
+            }
+            if unload(waiting.handle, out) {
+                self.held_by_waiting -= waiting.bytes;
+                waiting.bytes = out.held(waiting.handle);
+                self.held_by_waiting += waiting.bytes;
+            }
         }
         while self.held_by_waiting > left {
             self.close_oldest(MEMORY_LIMIT, out);
@@ -223,7 +228,7 @@ impl Kafka {
         if size > FRAME_LIMIT || (size < 4 && !token) {
             return Err(Malformed("frame_size"));
         }
-        let (mut taken, mut id, mut shape, mut asked) = (0, None, Shape::Closed("sasl_token"), None);
+        let (mut taken, mut id, mut read_by, mut asked) = (0, None, ReadBy::Closed("sasl_token"), None);
         if !token {
             let Some(front) = rest.first_chunk::<4>() else { return Ok(false) };
             let number = i32::from_be_bytes(*front);
@@ -231,12 +236,17 @@ impl Kafka {
             asked = self.asked(number);
             if asked.is_none() && self.whole {
                 // All that was asked is known: this is another protocol, or no answer.
-                return if self.confirmed { Err(Malformed("correlation_id")) } else { Ok(self.disown(out)) };
+                return if self.confirmed {
+                    Err(Malformed("correlation_id"))
+                } else {
+                    self.disown(out);
+                    Ok(false)
+                };
             }
             let request = asked.and_then(|at| self.waiting[at].asked);
-            shape = match request.and_then(|request| Some((request.version, schema::table().api(request.key)?))) {
-                None if request.is_some() => Shape::Closed("unknown_api"),
-                None => Shape::Closed("request_not_seen"),
+            read_by = match request.and_then(|request| Some((request.version, schema::table().api(request.key)?))) {
+                None if request.is_some() => ReadBy::Closed("unknown_api"),
+                None => ReadBy::Closed("request_not_seen"),
                 Some((version, api)) => {
                     let layout = api.response(version);
                     if layout.is_some_and(|layout| layout.header > 0) {
@@ -250,8 +260,8 @@ impl Kafka {
                     }
                     let Some(version) = answered_version(api.key, version, &rest[4..], size) else { return Ok(false) };
                     match api.response(version) {
-                        Some(layout) => Shape::Known(api, version, layout),
-                        None => Shape::Closed("unknown_version"),
+                        Some(layout) => ReadBy::Known(api, version, layout),
+                        None => ReadBy::Closed("unknown_version"),
                     }
                 }
             };
@@ -261,7 +271,7 @@ impl Kafka {
         let asked = if token { Some(0) } else { asked };
         let handle = asked.and_then(|at| self.answer(at, out)).unwrap_or_else(|| out.stream(None, began));
         let head = KafkaResponse { correlation_id: id, size, facts: Facts::default() };
-        self.begin(handle, Head::KafkaResponse(Box::new(head)), shape, size, taken, began, input, out);
+        self.begin(handle, Head::KafkaResponse(Box::new(head)), read_by, size, taken, began, input, out);
         Ok(true)
     }
 
@@ -291,14 +301,13 @@ impl Kafka {
     }
 
     /// The first answer is to nothing that was asked: this is another protocol.
-    fn disown(&mut self, out: &mut Output) -> bool {
+    fn disown(&mut self, out: &mut Output) {
         self.held_by_waiting = 0;
         for waiting in self.waiting.drain(..) {
             out.discard(waiting.handle);
         }
         self.states = [State::Lost, State::Lost];
         out.leave(Reason::UnknownProtocol);
-        false
     }
 
     #[expect(clippy::too_many_arguments, reason = "the second half of `request` and of `response`")]
@@ -306,7 +315,7 @@ impl Kafka {
         &mut self,
         handle: Handle,
         head: Head,
-        shape: Shape,
+        read_by: ReadBy,
         size: u32,
         taken: usize,
         started: Time,
@@ -314,7 +323,7 @@ impl Kafka {
         out: &mut Output,
     ) {
         let half = if matches!(head, Head::KafkaRequest(_)) { Half::Request } else { Half::Response };
-        let frame = Frame::new(half, shape, size, taken, self.max_body, &self.names);
+        let frame = Frame::new(half, read_by, size, taken, self.max_body, &self.names);
         self.states[half as usize] = State::Body { handle, frame: Box::new(frame) };
         let message = Message {
             started,
@@ -359,12 +368,15 @@ impl Kafka {
         if let Some(bad) = read.bad {
             out.malformed(bad);
         }
-        for finding in read.findings.into_iter().flatten().chain(cut) {
+        for finding in [read.why, read.of_records, cut].into_iter().flatten().chain(read.limits.iter().copied()) {
             out.finding(handle, finding);
         }
         let unanswered =
             half == Half::Request && api.is_some_and(|(key, _)| key == PRODUCE) && read.facts.acks == Some(0);
-        self.tokens |= half == Half::Response && api == Some((SASL_HANDSHAKE, 0)) && read.facts.error == Some(0);
+        if api == Some((SASL_HANDSHAKE, 0)) {
+            // Its answer may not be seen, or come late: what is no token would show a password.
+            self.tokens = half == Half::Request || read.facts.error.is_none_or(|error| error == 0);
+        }
         if half == Half::Request {
             self.software = read.facts.software.take().or(self.software.take());
             read.facts.software = self.software.clone();
@@ -399,6 +411,20 @@ impl Kafka {
         for waiting in std::mem::take(&mut self.waiting) {
             out.finish(waiting.handle);
         }
+    }
+}
+
+/// Lets go of what a request carries; false when there is nothing more.
+fn unload(handle: Handle, out: &mut Output) -> bool {
+    let messages = out.message(handle, Half::Request).and_then(|message| message.body.messages.as_mut());
+    let carried = messages.and_then(|messages| messages.list.first_mut()).map(|message| &mut message.carried);
+    match carried {
+        Some(carried @ Carried::Fields { .. }) => {
+            *carried = Carried::Raw { bytes: Vec::new(), why: MEMORY_LIMIT };
+            out.finding(handle, MEMORY_LIMIT);
+            true
+        }
+        Some(Carried::Raw { .. }) | None => false,
     }
 }
 
@@ -499,5 +525,5 @@ fn answered_version(key: i16, asked: i16, body: &[u8], size: u32) -> Option<i16>
         return Some(asked);
     }
     let error = body.first_chunk::<2>()?;
-    Some(if *error == UNSUPPORTED_VERSION { 0 } else { asked })
+    Some(if i16::from_be_bytes(*error) == UNSUPPORTED_VERSION { 0 } else { asked })
 }

@@ -2,8 +2,9 @@
 //! id, and a body that is what its schema says. An answer says too little, and is known only by the request before it.
 
 use super::{
-    connection::{API_VERSIONS, Asked, FRAME_LIMIT},
+    connection::{Asked, FRAME_LIMIT},
     facts::Topic,
+    keys::{API_VERSIONS, METADATA, SASL_HANDSHAKE},
     message::{self, Front},
     reading::Reading,
     schema,
@@ -13,7 +14,7 @@ use crate::dissect::{Direction, Match, Scan};
 
 /// What clients begin a connection with, and need no name for: Metadata, SaslHandshake and ApiVersions. Of other APIs a
 /// request of a client without a name must name a topic: an answer with a small correlation id looks like a Produce.
-const OPENING: [i16; 3] = [3, 17, API_VERSIONS];
+const OPENING: [i16; 3] = [METADATA, SASL_HANDSHAKE, API_VERSIONS];
 
 /// Bytes of a body that must fit its schema when not all of it is there: names of topics are among them.
 const CONVINCING: usize = 32;
@@ -50,7 +51,8 @@ enum Look {
 
 /// Whether a request begins here; `convincing`: so much of its body must fit.
 fn request(bytes: &[u8], convincing: usize, budget: &mut usize) -> Look {
-    // Nearly all bytes are refuted by their first few. Clients send 1 MB at most unless told otherwise, so 16 are plenty.
+    // Nearly all bytes are refuted by their first few: of a size below 16 MiB (clients send 1 MB at most unless told
+    // otherwise), of an API and a version below 256, of a correlation id that is not negative.
     let at = |at: usize| bytes.get(at).copied().unwrap_or_default();
     if at(0) != 0 || at(4) != 0 || at(6) != 0 || at(8) & 0x80 != 0 {
         return Look::No;
@@ -84,8 +86,13 @@ fn request(bytes: &[u8], convincing: usize, budget: &mut usize) -> Look {
     let Some(left) = budget.checked_sub(body.len()) else { return Look::No };
     *budget = left;
     let (fits, reading) = read(&layout.body, body, (size - taken) as u64);
-    let plain = nameless(bytes) && !OPENING.contains(&header.key) && !names_a_topic(&reading);
+    let opening = OPENING.contains(&header.key);
+    let plain = nameless(bytes) && !opening && !names_a_topic(&reading);
+    // Where nothing else says that a message begins there, a front must say more than that its lengths may be right.
+    let anywhere = convincing >= CONVINCING_ANYWHERE;
+    let vague = anywhere && (!names_legal_topics(&reading) || !whole && !opening && !names_a_topic(&reading));
     match fits {
+        Fits::Whole | Fits::Front if vague && (whole || body.len() >= convincing) => Look::No,
         Fits::Whole | Fits::Front if plain && (whole || body.len() >= convincing) => Look::No,
         Fits::Whole if whole => Look::Whole(4 + size),
         Fits::Front if body.len() >= convincing => Look::Front,
@@ -121,7 +128,11 @@ fn read(shape: &'static schema::Shape, bytes: &[u8], size: u64) -> (Fits, Readin
     let mut rest = bytes;
     let fits = match walk.feed(&mut rest, &mut reading) {
         Ok(Progress::Done) if walk.left() == 0 && reading.finding.is_none() => Fits::Whole,
-        Ok(Progress::More | Progress::Pass(_)) if rest.is_empty() && (bytes.len() as u64) < size => Fits::Front,
+        Ok(Progress::More | Progress::Pass(_))
+            if rest.is_empty() && (bytes.len() as u64) < size && reading.finding.is_none() =>
+        {
+            Fits::Front
+        }
         Ok(_) | Err(_) => Fits::No,
     };
     (fits, reading)
@@ -129,11 +140,26 @@ fn read(shape: &'static schema::Shape, bytes: &[u8], size: u64) -> (Fits, Readin
 
 /// It names a topic as Kafka lets them be named.
 fn names_a_topic(reading: &Reading) -> bool {
-    let legal = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
-    reading.facts.topics.iter().any(|topic| matches!(topic, Topic::Name(name) if !name.is_empty() && legal(name)))
+    reading.facts.topics.iter().any(legal)
 }
 
-/// How often a byte may be walked over in one search: real ones are walked once or twice.
+/// It names no other.
+fn names_legal_topics(reading: &Reading) -> bool {
+    reading.facts.topics.iter().all(legal)
+}
+
+fn legal(topic: &Topic) -> bool {
+    match topic {
+        Topic::Name(name) => {
+            !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+        }
+        // RFC 9562: version 4, of the variant that all have.
+        Topic::Id(id) => id[6] >> 4 == 4 && id[8] >> 6 == 2,
+    }
+}
+
+/// How often a byte may be walked over in one search: real ones are walked once or twice. Beyond it nothing is found in
+/// these bytes, which stay undecoded (`mid_stream`).
 const WALKED: usize = 8;
 
 /// Looks for a request in mid-stream: one that ends where the bytes end or where another begins, or one of which enough is
@@ -166,7 +192,7 @@ pub fn scan(sender: Option<Direction>, bytes: &[u8]) -> Scan {
     Scan::Undecided(bytes.len())
 }
 
-/// Looks for the answer to one of these, at the first byte of a segment that follows a request. Anywhere else lists of small
+/// Looks for the answer to a request that waits, at the first byte of a segment that follows a request. Anywhere else lists of small
 /// numbers look like answers.
 pub fn scan_answers(waiting: impl Fn(i32) -> Option<Asked>, turn: bool, bytes: &[u8]) -> Scan {
     match answer(waiting, bytes) {

@@ -25,8 +25,10 @@ pub struct Partition {
     /// Index of its topic.
     pub topic: u16,
     pub number: i32,
-    /// Where a fetch begins, or the end of the log.
+    /// Where a fetch begins, where records were written, what was committed or asked for, or up to where was deleted.
     pub offset: Option<i64>,
+    /// The end of the log.
+    pub end: Option<i64>,
 }
 
 /// See the module. `None`: the message does not say, or that part of it was not seen.

@@ -6,7 +6,8 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::{
     KafkaRequest, KafkaResponse,
-    facts::{Facts, Topic},
+    facts::{Facts, PARTITIONS, Topic},
+    keys,
     message::Header,
     schema,
 };
@@ -75,6 +76,13 @@ pub const FIELDS: &[Field] = &[
         get: partitions,
     },
     Field {
+        name: "kafka_offsets",
+        kind: Kind::TextList,
+        json: true,
+        doc: "Offsets, as topic-partition@offset: orders-0@42: fetched from, written at, committed, asked for, or deleted up to",
+        get: offsets,
+    },
+    Field {
         name: "kafka_record_count",
         kind: Kind::Int,
         json: true,
@@ -117,6 +125,13 @@ pub const FIELDS: &[Field] = &[
         get: |exchange| first(exchange, |facts| facts.generation.map(|value| Value::Int(i64::from(value)))),
     },
     Field {
+        name: "kafka_rebalance",
+        kind: Kind::Bool,
+        json: true,
+        doc: "The group's partitions are dealt out anew: a member joins, is told so, or gets another epoch",
+        get: rebalance,
+    },
+    Field {
         name: "kafka_transactional_id",
         kind: Kind::Text,
         json: true,
@@ -128,9 +143,12 @@ pub const FIELDS: &[Field] = &[
         kind: Kind::Int,
         json: true,
         doc: "Acknowledgements that a produce asks for: 0, 1, or -1 for all",
-        get: |exchange| match request(exchange).and_then(|request| request.facts.acks) {
-            Some(acks) => Value::Int(i64::from(acks)),
-            None => none(exchange),
+        get: |exchange| {
+            of_request(exchange, |request| match request.facts.acks {
+                Some(acks) => Value::Int(i64::from(acks)),
+                None if request.facts.whole => Value::Absent,
+                None => Value::Unknown,
+            })
         },
     },
     Field {
@@ -165,7 +183,7 @@ pub const FIELDS: &[Field] = &[
         kind: Kind::Int,
         json: true,
         doc: "Of a fetch: records between where it begins and the end of the log, of the partition with the most",
-        get: |exchange| lag(exchange).map_or_else(|| none(exchange), Value::Int),
+        get: lag,
     },
     Field {
         name: "kafka_request_summary",
@@ -288,8 +306,13 @@ fn topics(exchange: &Exchange) -> Value<'_> {
 
 /// What was not seen or not read may say some.
 fn none(exchange: &Exchange) -> Value<'_> {
-    let whole = request(exchange).is_some() && facts(exchange).all(|facts| facts.whole);
+    let whole = request(exchange).is_some() && answered(exchange) && facts(exchange).all(|facts| facts.whole);
     if whole { Value::Absent } else { Value::Unknown }
+}
+
+/// The answer was seen, or there is none: a produce may ask for that.
+fn answered(exchange: &Exchange) -> bool {
+    response(exchange).is_some() || request(exchange).is_some_and(|request| request.facts.acks == Some(0))
 }
 
 fn partitions(exchange: &Exchange) -> Value<'_> {
@@ -310,13 +333,63 @@ fn partitions(exchange: &Exchange) -> Value<'_> {
     Value::TextList(seen.into_iter().map(|(number, topic)| Cow::Owned(format!("{topic}-{number}"))).collect())
 }
 
+fn offsets(exchange: &Exchange) -> Value<'_> {
+    let mut found: Vec<Cow<'_, str>> = Vec::new();
+    for facts in facts(exchange) {
+        for partition in &facts.partitions {
+            let Some(offset) = partition.offset else { continue };
+            let Some(Topic::Name(topic)) = facts.topics.get(usize::from(partition.topic)) else {
+                return Value::Unknown;
+            };
+            found.push(Cow::Owned(format!("{topic}-{}@{offset}", partition.number)));
+        }
+    }
+    if found.is_empty() { none(exchange) } else { Value::TextList(found) }
+}
+
+/// What members of groups ask.
+const OF_MEMBERS: [i16; 6] = [
+    keys::OFFSET_COMMIT,
+    keys::JOIN_GROUP,
+    keys::HEARTBEAT,
+    keys::LEAVE_GROUP,
+    keys::SYNC_GROUP,
+    keys::TXN_OFFSET_COMMIT,
+];
+
+/// The same of groups whose members learn all by heartbeats (KIP-848, KIP-932, KIP-1071).
+const HEARTBEATS: [i16; 3] =
+    [keys::CONSUMER_GROUP_HEARTBEAT, keys::SHARE_GROUP_HEARTBEAT, keys::STREAMS_GROUP_HEARTBEAT];
+
+fn rebalance(exchange: &Exchange) -> Value<'_> {
+    let Some(key) = request(exchange).and_then(|request| Some(request.header.as_ref()?.key)) else {
+        return Value::Unknown;
+    };
+    let heartbeat = HEARTBEATS.contains(&key);
+    if !heartbeat && !OF_MEMBERS.contains(&key) {
+        return Value::Absent;
+    }
+    match error(exchange) {
+        Ok(0) if key == keys::JOIN_GROUP => Value::Bool(true),
+        Ok(0) if heartbeat => {
+            let [asked, answered] = [request(exchange).map(|it| &it.facts), response(exchange).map(|it| &it.facts)];
+            let epoch = |facts: Option<&Facts>| facts.and_then(|facts| facts.generation);
+            epoch(asked).zip(epoch(answered)).map_or(Value::Unknown, |(before, after)| Value::Bool(before != after))
+        }
+        Ok(code) => Value::Bool(code == keys::REBALANCE_IN_PROGRESS),
+        Err(_) => Value::Unknown,
+    }
+}
+
 fn records(exchange: &Exchange) -> Option<super::facts::Records> {
     facts(exchange).find_map(|facts| facts.records)
 }
 
 /// The answer's error code; else what the field is.
 fn error(exchange: &Exchange) -> Result<i16, Value<'static>> {
-    let Some(response) = response(exchange) else { return Err(Value::Absent) };
+    let Some(response) = response(exchange) else {
+        return Err(if answered(exchange) { Value::Absent } else { Value::Unknown });
+    };
     match response.facts.error {
         // In what was not read there may be one.
         Some(0) | None if !response.facts.whole => Err(Value::Unknown),
@@ -325,19 +398,26 @@ fn error(exchange: &Exchange) -> Result<i16, Value<'static>> {
     }
 }
 
-fn lag(exchange: &Exchange) -> Option<i64> {
-    let (asked, answered) = (&request(exchange)?.facts, &response(exchange)?.facts);
-    let lags = answered.partitions.iter().filter_map(|end| {
+fn lag(exchange: &Exchange) -> Value<'_> {
+    let (Some(request), Some(response)) = (request(exchange), response(exchange)) else { return none(exchange) };
+    let (asked, answered) = (&request.facts, &response.facts);
+    // Another partition may have more.
+    if [asked, answered].iter().any(|facts| !facts.whole || facts.partitions.len() >= PARTITIONS) {
+        return Value::Unknown;
+    }
+    let mut most = None;
+    for end in &answered.partitions {
+        let Some(last) = end.end else { continue };
         let topic = answered.topics.get(usize::from(end.topic));
         let begin = asked
             .partitions
             .iter()
-            .find(|begin| begin.number == end.number && asked.topics.get(usize::from(begin.topic)) == topic)?;
-        // An error gives -1.
-        let (begin, end) = (begin.offset?, end.offset?);
-        (begin >= 0 && end >= begin).then(|| end - begin)
-    });
-    lags.max()
+            .find(|begin| begin.number == end.number && asked.topics.get(usize::from(begin.topic)) == topic);
+        // Who fetches on in a session does not say again from where.
+        let Some(begin) = begin.and_then(|begin| begin.offset) else { return Value::Unknown };
+        most = most.max(last.checked_sub(begin).filter(|lag| *lag >= 0));
+    }
+    most.map_or_else(|| none(exchange), Value::Int)
 }
 
 /// Topics in a summary, and partitions of each; more are counted, or just not shown.

@@ -16,7 +16,7 @@ use crate::{
 
 /// What a body is read by.
 #[derive(Clone, Copy, Debug)]
-pub enum Shape {
+pub enum ReadBy {
     /// In this version.
     Known(&'static Api, i16, &'static Layout),
     /// Not at all, for this reason.
@@ -27,7 +27,7 @@ pub enum Shape {
 #[derive(Debug)]
 pub struct Frame {
     pub half: Half,
-    shape: Shape,
+    read_by: ReadBy,
     /// Of the whole message.
     size: u32,
     /// Bytes that are still to come.
@@ -45,21 +45,25 @@ pub struct Read {
     pub facts: Facts,
     /// `None`: the body stays closed.
     pub carried: Option<Carried>,
-    /// Something worth a look; the first one says why the body stays closed, or is not what its schema says.
-    pub findings: [Option<&'static str>; 3],
+    /// Why the body stays closed, or is not what its schema says.
+    pub why: Option<&'static str>,
+    /// What is wrong with its records.
+    pub of_records: Option<&'static str>,
+    /// Limits that were hit.
+    pub limits: Vec<&'static str>,
     pub bad: Option<&'static str>,
 }
 
 impl Frame {
     /// Of `size` bytes, `header` of which are read. `limit`: for the text of its tree.
-    pub fn new(half: Half, shape: Shape, size: u32, header: usize, limit: usize, names: &Arc<TopicNames>) -> Self {
+    pub fn new(half: Half, read_by: ReadBy, size: u32, header: usize, limit: usize, names: &Arc<TopicNames>) -> Self {
         let left = u64::from(size) - header as u64;
-        let walk = match shape {
-            Shape::Known(_, _, layout) => Some(Walk::new(&layout.body, left)),
-            Shape::Closed(_) => None,
+        let walk = match read_by {
+            ReadBy::Known(_, _, layout) => Some(Walk::new(&layout.body, left)),
+            ReadBy::Closed(_) => None,
         };
         let reading = Reading::new(limit, names.clone(), half == Half::Response);
-        Self { half, shape, size, left, walk, reading, bad: None, missing: false }
+        Self { half, read_by, size, left, walk, reading, bad: None, missing: false }
     }
 
     pub fn left(&self) -> u64 {
@@ -115,28 +119,28 @@ impl Frame {
         if self.walk.is_some() && !done && !self.missing && self.left == 0 {
             self.bad = self.bad.or(Some("short_body"));
         }
-        let Reading { mut facts, tree, finding, limit, lost, .. } = self.reading;
+        let Reading { mut facts, tree, finding, limits, lost, .. } = self.reading;
         facts.whole = done && !lost && self.bad.is_none();
         if let Some(records) = facts.records.as_mut().filter(|_| !done) {
             records.count = None;
         }
         let (json, cut) = tree.finish();
-        let (carried, why) = match self.shape {
-            Shape::Known(api, version, _) => {
+        let (carried, why) = match self.read_by {
+            ReadBy::Known(api, version, _) => {
                 let type_name = Some(format!("{} v{version}", api.name).into_boxed_str());
                 let cut = cut || self.missing || !facts.whole;
                 (Some(Carried::Fields { json, type_name, learned: false, cut }), self.bad)
             }
-            Shape::Closed(why) => (None, Some(why)),
+            ReadBy::Closed(why) => (None, Some(why)),
         };
-        Read { facts, carried, findings: [why, finding, limit], bad: self.bad }
+        Read { facts, carried, why, of_records: finding, limits, bad: self.bad }
     }
 
     /// Key and version of what is read.
     pub fn api(&self) -> Option<(i16, i16)> {
-        match self.shape {
-            Shape::Known(api, version, _) => Some((api.key, version)),
-            Shape::Closed(_) => None,
+        match self.read_by {
+            ReadBy::Known(api, version, _) => Some((api.key, version)),
+            ReadBy::Closed(_) => None,
         }
     }
 
@@ -152,8 +156,8 @@ pub fn read(half: Half, key: i16, version: i16, body: &[u8], limit: usize) -> Op
         Half::Request => api.request(version)?,
         Half::Response => api.response(version)?,
     };
-    let shape = Shape::Known(api, version, layout);
-    let mut frame = Frame::new(half, shape, u32::try_from(body.len()).ok()?, 0, limit, &Arc::default());
+    let read_by = ReadBy::Known(api, version, layout);
+    let mut frame = Frame::new(half, read_by, u32::try_from(body.len()).ok()?, 0, limit, &Arc::default());
     let mut rest = body;
     while frame.left() > 0 {
         let (taken, unneeded) = frame.feed(rest);

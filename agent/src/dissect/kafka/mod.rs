@@ -11,6 +11,7 @@ mod detect;
 mod facts;
 mod fields;
 mod frame;
+mod keys;
 mod meaning;
 mod message;
 mod reading;

@@ -6,12 +6,12 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::{
     facts::{Facts, PARTITION_LIMIT, PARTITIONS, Partition, Records, Software, TOPIC_LIMIT, TOPICS, Topic},
-    meaning::Meaning,
+    meaning::{ASSIGNMENT, Meaning, SUBSCRIPTION},
     records::Batches,
-    schema::{self, Field},
-    topics::TopicNames,
+    schema::{self, Field, Kind},
+    topics::{NAMES_LIMIT, TopicNames},
     tree::Tree,
-    walk::{Extent, Sink},
+    walk::{Extent, Progress, Sink, Walk},
 };
 
 /// Of a topic's name (org.apache.kafka.common.internals.Topic); what is longer names none.
@@ -24,6 +24,9 @@ const RESOURCE_TOPIC: i64 = 2;
 const KEY_GROUP: i64 = 0;
 const KEY_TRANSACTION: i64 = 1;
 
+/// A group of consumers (ConsumerProtocol.PROTOCOL_TYPE); others, such as Connect's, mean something else by the same bytes.
+const CONSUMERS: &str = "consumer";
+
 /// See the module.
 #[derive(Debug)]
 pub struct Reading {
@@ -31,9 +34,9 @@ pub struct Reading {
     pub tree: Tree,
     /// Of the records.
     pub finding: Option<&'static str>,
-    /// Not all is picked out.
-    pub limit: Option<&'static str>,
-    /// A value was lost that may have said something.
+    /// Why not all is picked out.
+    pub limits: Vec<&'static str>,
+    /// A value was lost, or is longer than what is kept, that may have said something.
     pub lost: bool,
     names: Arc<TopicNames>,
     /// A broker says it: it teaches names.
@@ -49,6 +52,8 @@ pub struct Reading {
     key: Option<Box<str>>,
     key_type: Option<i64>,
     software: Option<Software>,
+    /// The group is one of something else than consumers.
+    other_group: bool,
 }
 
 impl Reading {
@@ -57,7 +62,7 @@ impl Reading {
             facts: Facts::default(),
             tree: Tree::new(limit),
             finding: None,
-            limit: None,
+            limits: Vec::new(),
             lost: false,
             names,
             answer,
@@ -69,6 +74,7 @@ impl Reading {
             key: None,
             key_type: None,
             software: None,
+            other_group: false,
         }
     }
 
@@ -82,10 +88,18 @@ impl Reading {
         self.facts.software = self.software.take().map(Arc::new);
         if let Some(key) = self.key.take() {
             match self.key_type {
-                None | Some(KEY_GROUP) => self.facts.group = Some(key),
                 Some(KEY_TRANSACTION) => self.facts.transaction = Some(key),
+                // An answer does not say what its keys are.
+                None if self.answer => {}
+                None | Some(KEY_GROUP) => self.facts.group = Some(key),
                 Some(_) => {}
             }
+        }
+    }
+
+    fn hit(&mut self, limit: &'static str) {
+        if !self.limits.contains(&limit) {
+            self.limits.push(limit);
         }
     }
 
@@ -94,7 +108,7 @@ impl Reading {
         let at = known.unwrap_or(self.facts.topics.len());
         if known.is_none() {
             if at >= TOPICS {
-                self.limit = Some(TOPIC_LIMIT);
+                self.hit(TOPIC_LIMIT);
                 self.topic = None;
                 return;
             }
@@ -107,9 +121,9 @@ impl Reading {
         self.in_partition = false;
         let (Some(topic), Ok(number)) = (self.topic, i32::try_from(number)) else { return };
         if self.facts.partitions.len() >= PARTITIONS {
-            self.limit = self.limit.or(Some(PARTITION_LIMIT));
+            self.hit(PARTITION_LIMIT);
         } else {
-            self.facts.partitions.push(Partition { topic, number, offset: None });
+            self.facts.partitions.push(Partition { topic, number, offset: None, end: None });
             self.in_partition = true;
         }
     }
@@ -123,9 +137,39 @@ impl Reading {
 
     /// A name and an id in the same struct.
     fn join(&mut self) {
-        if let (Some(name), Some(id), true) = (&self.named, self.identified, self.answer) {
-            self.names.learn(id, name);
+        if let (Some(name), Some(id), true) = (&self.named, self.identified, self.answer)
+            && !self.names.learn(id, name)
+        {
+            self.hit(NAMES_LIMIT);
         }
+    }
+
+    /// Reads what consumers put into bytes; false when it is not that, to its last byte. Answers of old versions do not
+    /// say what kind of group it is.
+    fn embedded(&mut self, field: &'static Field, bytes: &[u8]) -> bool {
+        let name = match field.meaning {
+            Meaning::Subscription if !self.other_group => SUBSCRIPTION,
+            Meaning::Assignment if !self.other_group => ASSIGNMENT,
+            _ => return false,
+        };
+        let Some((version, body)) =
+            bytes.split_first_chunk().map(|(version, body)| (i16::from_be_bytes(*version), body))
+        else {
+            return false;
+        };
+        let Some(shape) = schema::table().data(name, version) else { return false };
+        let read = |mut rest, sink: &mut Self| {
+            let progress = Walk::new(shape, body.len() as u64).feed(&mut rest, sink);
+            progress == Ok(Progress::Done) && rest.is_empty()
+        };
+        if !read(body, &mut Self::new(0, Arc::default(), false)) {
+            return false;
+        }
+        self.tree.object(field.name);
+        self.tree.int("version", i64::from(version));
+        read(body, self);
+        self.tree.end();
+        true
     }
 
     /// A text that was seen whole.
@@ -136,14 +180,23 @@ impl Reading {
             }
         };
         match meaning {
-            Meaning::Topic if text.len() > LONGEST_TOPIC => self.topic = None,
+            Meaning::Topic if text.len() > LONGEST_TOPIC => {
+                self.topic = None;
+                self.lost = true;
+            }
             Meaning::Topic => {
                 let unnamed =
                     self.identified.and_then(|id| self.facts.topics.iter().position(|topic| *topic == Topic::Id(id)));
+                let name = Topic::Name(text.into());
                 match unnamed {
+                    // It is among them by its name already.
+                    Some(at) if at + 1 == self.facts.topics.len() && self.facts.topics.contains(&name) => {
+                        self.facts.topics.pop();
+                        self.topic(name);
+                    }
                     // In its place, which partitions refer to.
-                    Some(at) => self.facts.topics[at] = Topic::Name(text.into()),
-                    None => self.topic(Topic::Name(text.into())),
+                    Some(at) => self.facts.topics[at] = name,
+                    None => self.topic(name),
                 }
                 self.named = Some(text.into());
                 self.join();
@@ -153,6 +206,7 @@ impl Reading {
             Meaning::Member if !text.is_empty() => first(&mut self.facts.member),
             Meaning::Transaction => first(&mut self.facts.transaction),
             Meaning::CoordinatorKey => first(&mut self.key),
+            Meaning::ProtocolType => self.other_group = text != CONSUMERS,
             Meaning::SoftwareName => text.clone_into(&mut self.software.get_or_insert_default().name),
             Meaning::SoftwareVersion => text.clone_into(&mut self.software.get_or_insert_default().version),
             _ => {}
@@ -204,9 +258,12 @@ impl Sink for Reading {
             Meaning::Throttle => self.facts.throttle = self.facts.throttle.or(small),
             Meaning::Acks => self.facts.acks = short,
             Meaning::Generation => self.facts.generation = self.facts.generation.or(small),
-            Meaning::FetchOffset | Meaning::HighWatermark if self.in_partition => {
+            Meaning::Offset | Meaning::HighWatermark if self.in_partition => {
+                // An error, and what nobody has committed, is -1.
+                let known = (value >= 0).then_some(value);
                 if let Some(partition) = self.facts.partitions.last_mut() {
-                    partition.offset = Some(value);
+                    let of = if field.meaning == Meaning::Offset { &mut partition.offset } else { &mut partition.end };
+                    *of = known;
                 }
             }
             Meaning::ResourceType => self.resource = value,
@@ -244,7 +301,14 @@ impl Sink for Reading {
             return;
         }
         let whole = extent == Extent::Whole;
+        self.lost |= !whole && field.meaning != Meaning::None;
+        if whole && self.embedded(field, kept) {
+            return;
+        }
         self.tree.bytes(field.name, kept, whole);
+        if !whole && matches!(field.kind, Kind::Text) {
+            self.tree.stop();
+        }
         if whole && field.meaning != Meaning::None {
             self.say(field.meaning, &crate::dissect::text(kept));
         }

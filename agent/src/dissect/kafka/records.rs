@@ -101,7 +101,7 @@ impl Batches {
         match &self.state {
             State::Head(bytes) if !bytes.is_empty() && self.finding.is_none() => {
                 // Brokers cut the last batch of an answer at the size that was asked for.
-                tree.set_cut();
+                if self.may_end { tree.set_cut() } else { self.broken("records_length") }
             }
             State::Payload { .. } => self.close_batch(tree),
             State::Head(_) | State::Broken => {}
@@ -211,6 +211,7 @@ impl Batches {
             Err(Bad(why)) => {
                 self.count = None;
                 self.finding = self.finding.or(Some(why));
+                tree.set_cut();
             }
         }
     }
@@ -300,8 +301,8 @@ impl Head {
             None => (kept, whole),
             Some(codec) => {
                 undone = compression::undo(codec, kept, whole, tree.room());
-                if undone.damaged {
-                    return Err(Bad("records_compression"));
+                if let Some(why) = undone.refused {
+                    return Err(Bad(why));
                 }
                 (&undone.bytes[..], undone.whole)
             }
@@ -401,8 +402,8 @@ impl Head {
             _ => value,
         };
         let undone = compression::undo(codec, value, whole, tree.room());
-        if undone.damaged {
-            return Err(Bad("records_compression"));
+        if let Some(why) = undone.refused {
+            return Err(Bad(why));
         }
         let mut messages = Vec::new();
         let mut rest = undone.bytes.as_slice();
@@ -424,12 +425,13 @@ impl Head {
         if undone.whole && !rest.is_empty() {
             return Err(Bad("record"));
         }
-        // The wrapper has the last one's offset; inside, magic 1 counts from 0.
+        // The wrapper has the last one's offset; inside, magic 1 counts from 0. Some clients leave the wrapper's at 0, too.
         let last = messages.last().map_or(0, |(head, _)| head.base_offset);
+        let first = if self.base_offset == 0 { 0 } else { self.base_offset.wrapping_sub(last) };
         for (head, payload) in &messages {
             let offset = match self.magic {
                 0 => Some(head.base_offset),
-                _ if all => Some(self.base_offset.wrapping_sub(last).wrapping_add(head.base_offset)),
+                _ if all => Some(first.wrapping_add(head.base_offset)),
                 _ => None,
             };
             let timestamp = if self.appended() { self.timestamp } else { head.timestamp };
@@ -458,7 +460,7 @@ impl Head {
         }
         let value = key.and_then(|_| sized(&mut rest, whole));
         match value {
-            Some(Some(value)) => tree.bytes("value", value, whole),
+            Some(Some(value)) => tree.content("value", value, whole),
             Some(None) => tree.null("value"),
             None => {}
         }
@@ -469,7 +471,7 @@ impl Head {
 
 fn write_bytes(name: &str, bytes: Option<&[u8]>, tree: &mut Tree) {
     match bytes {
-        Some(bytes) => tree.bytes(name, bytes, true),
+        Some(bytes) => tree.content(name, bytes, true),
         None => tree.null(name),
     }
 }

@@ -10,6 +10,7 @@ const TEXT: &str = include_str!("schemas.txt");
 #[derive(Debug, Default)]
 pub struct Table {
     apis: Vec<Api>,
+    data: Vec<Data>,
     errors: Vec<(i16, &'static str)>,
 }
 
@@ -20,6 +21,13 @@ pub struct Api {
     pub name: String,
     pub requests: Vec<Layout>,
     pub responses: Vec<Layout>,
+}
+
+/// What travels inside bytes, behind a version of its own.
+#[derive(Debug)]
+struct Data {
+    name: &'static str,
+    layouts: Vec<(RangeInclusive<i16>, Shape)>,
 }
 
 /// A message in some versions.
@@ -95,6 +103,12 @@ impl Table {
         self.errors.binary_search_by_key(&code, |(known, _)| *known).ok().map(|at| self.errors[at].1)
     }
 
+    /// What travels inside bytes under this name.
+    pub fn data(&self, name: &str, version: i16) -> Option<&Shape> {
+        let data = self.data.iter().find(|data| data.name == name)?;
+        data.layouts.iter().find(|(versions, _)| versions.contains(&version)).map(|(_, shape)| shape)
+    }
+
     fn parse(text: &'static str) -> Option<Self> {
         let mut table = Self::default();
         for line in text.lines().filter(|line| !line.starts_with('#')) {
@@ -111,8 +125,11 @@ impl Table {
                     let layout = Layout::parse(&api.name, first, rest)?;
                     if word == "request" { &mut api.requests } else { &mut api.responses }.push(layout);
                 }
-                // What travels inside bytes is not read.
-                "data" | "version" => {}
+                "data" => table.data.push(Data { name: first, layouts: vec![] }),
+                "version" => {
+                    let data = table.data.last_mut()?;
+                    data.layouts.push((versions(first)?, Shape::parse(data.name, rest)?));
+                }
                 _ => return None,
             }
         }
@@ -145,9 +162,20 @@ fn constant(name: &str) -> String {
 impl Layout {
     /// `3-8`, and `header 1 plain transactional_id:string? …`.
     fn parse(api: &str, versions: &str, rest: &'static str) -> Option<Self> {
-        let (first, last) = versions.split_once('-').unwrap_or((versions, versions));
-        let rest = rest.strip_prefix("header ")?;
-        let (header, rest) = rest.split_once(' ')?;
+        let (header, rest) = rest.strip_prefix("header ")?.split_once(' ')?;
+        Some(Self { versions: self::versions(versions)?, header: header.parse().ok()?, body: Shape::parse(api, rest)? })
+    }
+}
+
+/// `3-8`, or `3`.
+fn versions(text: &str) -> Option<RangeInclusive<i16>> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    Some(first.parse().ok()?..=last.parse().ok()?)
+}
+
+impl Shape {
+    /// `plain transactional_id:string? …`.
+    fn parse(api: &str, rest: &'static str) -> Option<Self> {
         let (shape, fields) = rest.split_once(' ').unwrap_or((rest, ""));
         let mut parser = Parser { rest: fields };
         let fields = parser.fields(Place { api, list: "", depth: 0 })?;
@@ -156,9 +184,7 @@ impl Layout {
             "plain" => false,
             _ => return None,
         };
-        parser.rest.is_empty().then_some(())?;
-        let versions = first.parse().ok()?..=last.parse().ok()?;
-        Some(Self { versions, header: header.parse().ok()?, body: Shape { flexible, fields } })
+        parser.rest.is_empty().then_some(Self { flexible, fields })
     }
 }
 
@@ -210,7 +236,8 @@ impl Parser {
             scalar(word)?
         };
         let nullable = self.eat('?');
-        let meaning = if name.is_empty() { Meaning::of_element(list, &kind) } else { Meaning::of(name, &kind, place) };
+        let meaning =
+            if name.is_empty() { Meaning::of_element(list, &kind, place.api) } else { Meaning::of(name, &kind, place) };
         Some(Field { name, kind, nullable, meaning })
     }
 
@@ -251,6 +278,9 @@ mod tests {
         assert_eq!(table.errors.len(), lines("error "));
         let layouts: usize = table.apis().iter().map(|api| api.requests.len() + api.responses.len()).sum();
         assert_eq!(layouts, lines("request ") + lines("response "));
+        for name in [super::super::meaning::SUBSCRIPTION, super::super::meaning::ASSIGNMENT] {
+            assert_eq!([0, 3, 4].map(|version| table.data(name, version).is_some()), [true, true, false], "{name}");
+        }
         assert!(table.apis().is_sorted_by_key(|api| api.key) && table.errors.is_sorted());
         for api in table.apis() {
             for layouts in [&api.requests, &api.responses] {

@@ -1,9 +1,10 @@
 //! Whole connections, by bytes made here; bodies of all versions are held to Kafka's own classes in `tests/`.
 
+use super::keys::{CONSUMER_GROUP_HEARTBEAT, JOIN_GROUP, METADATA, SASL_HANDSHAKE, SYNC_GROUP};
 use crate::{
     coverage::Reason,
     dissect::{
-        Direction, Exchange, Relief, Value,
+        Carried, Direction, Exchange, Relief, Value,
         tests::{Step, client, run_with, server, timed},
     },
     flow::Ending,
@@ -268,25 +269,56 @@ fn requests_that_wait_hold_no_more_than_the_limit() {
     let steps: Vec<Step> = (0..200).map(|id| client(produce(id, 1, &batch(60_000)))).collect();
     let mut run = run_with(&timed(&steps), false, MAX_BODY);
     assert!(run.conversation.held_bytes() < 5 << 20, "{}", run.conversation.held_bytes());
-    assert!(run.exchanges.iter().all(|call| call.findings == ["memory_limit"]) && run.exchanges.len() > 100);
-    assert_eq!(run.counters.limits.len(), 1, "{:?}", run.counters.limits);
-    assert_eq!(run.counters.limits[0].1, run.exchanges.len() as u64);
+    let [("memory_limit", 100..200)] = run.counters.limits[..] else { panic!("{:?}", run.counters.limits) };
+    assert!(run.exchanges.is_empty(), "their answers may still come");
     run.conversation.relieve(Relief::Messages, &mut run.counters, &mut run.exchanges);
     assert!(run.conversation.held_bytes() < 256 << 10, "{}", run.conversation.held_bytes());
 }
 
 #[test]
-fn answers_to_what_was_given_up_leave_the_others_readable() {
+fn calls_are_paired_though_what_they_carry_is_too_much() {
     let mut steps: Vec<Step> = (0..200).map(|id| client(produce(id, 1, &batch(60_000)))).collect();
-    // All in one turn: nothing is found again in between.
     steps.extend((0..200).map(|id| server(produced(id, 6))));
     let calls = run(&steps);
-    let answered =
-        calls.iter().filter(|call| call.request.is_some() && int(call, "kafka_error_code") == Some(6)).count();
-    let given_up = calls.iter().filter(|call| call.findings == ["memory_limit"]).count();
-    assert_eq!((answered + given_up, answered > 10), (200, true));
-    let closed = calls.iter().filter(|call| call.findings == ["request_not_seen"]).count();
-    assert_eq!(closed, given_up);
+    let right = |call: &&Exchange| shown(call, "kafka_topics") == "orders" && int(call, "kafka_error_code") == Some(6);
+    assert_eq!((calls.len(), calls.iter().filter(right).count()), (200, 200));
+    assert!(calls.iter().filter(|call| call.findings == ["memory_limit"]).count() > 100);
+}
+
+#[test]
+fn answers_to_what_was_given_up_leave_the_others_readable() {
+    let flood = 5000;
+    let mut steps: Vec<Step> = (0..flood).map(|id| client(produce(id, 1, &batch(1)))).collect();
+    // All in one turn: nothing is found again in between.
+    steps.extend((0..flood).map(|id| server(produced(id, 6))));
+    let calls = run_with(&timed(&steps), false, 0).exchanges;
+    let count = |which: &dyn Fn(&Exchange) -> bool| calls.iter().filter(|call| which(call)).count();
+    let answered = count(&|call| call.request.is_some() && int(call, "kafka_error_code") == Some(6));
+    let given_up = count(&|call| call.findings.contains(&"outstanding_limit"));
+    assert_eq!((answered, given_up), (4096, flood as usize - 4096));
+    assert_eq!(count(&|call| call.findings == ["request_not_seen"]), given_up);
+}
+
+#[test]
+fn a_token_is_none_of_our_business_though_the_handshakes_answer_was_not_seen() {
+    // Read as a request, the user's name would be an API, and the password the client's name.
+    let token = framed(&[b"\0service\0", &[b'1'; 65]]);
+    let handshake = client(request(SASL_HANDSHAKE, 0, 1, &text("PLAIN")));
+    for steps in [
+        vec![handshake.clone(), client(token.clone())],
+        vec![
+            handshake.clone(),
+            Step::Gap(Direction::ToClient, 21, Reason::RingFull),
+            client(token.clone()),
+            server(framed(&[b""])),
+        ],
+    ] {
+        let all = [&[client(request(18, 0, 0, b"")), server(answer(0, &[0; 6]))][..], &steps].concat();
+        let end = [Step::End(Direction::ToServer, Ending::Fin), Step::End(Direction::ToClient, Ending::Fin)];
+        let calls = run(&[&all[..], &end].concat());
+        assert!(!format!("{calls:?}").contains("1111"), "{calls:?}");
+        assert!(calls.iter().any(|call| call.findings.contains(&"sasl_token")), "{calls:?}");
+    }
 }
 
 #[test]
@@ -328,4 +360,150 @@ fn partitions_of_a_topic_whose_name_is_lost_are_no_others() {
     let asked = client(request(3, 1, 1, &(-1_i32).to_be_bytes()));
     let calls = run(&[asked, server(&bytes[..cut]), lost, server(&bytes[cut + 2..])]);
     assert_eq!(shown(&calls[0], "kafka_partitions"), "orders-0", "{calls:?}");
+}
+
+const OFFSET_FETCH: i16 = 9;
+
+fn bytes(bytes: &[u8]) -> Vec<u8> {
+    [&(bytes.len() as i32).to_be_bytes()[..], bytes].concat()
+}
+
+/// Version 0: the topic that a consumer wants.
+fn subscription(topic: &str) -> Vec<u8> {
+    [&[0, 0][..], &1_i32.to_be_bytes(), &text(topic), &(-1_i32).to_be_bytes()].concat()
+}
+
+fn join(id: i32, protocol: &str, metadata: &[u8]) -> Vec<u8> {
+    let session = 10_000_i32.to_be_bytes();
+    let protocols = [&1_i32.to_be_bytes()[..], &text("range"), &bytes(metadata)].concat();
+    request(JOIN_GROUP, 0, id, &[&text("billing")[..], &session, &text(""), &text(protocol), &protocols].concat())
+}
+
+/// To a member who does not lead.
+fn joined(id: i32) -> Vec<u8> {
+    let names = [text("range"), text("m-1"), text("m-2")].concat();
+    answer(id, &[&[0; 2][..], &3_i32.to_be_bytes(), &names, &0_i32.to_be_bytes()].concat())
+}
+
+fn fields(exchange: &Exchange) -> String {
+    let messages = exchange.request.as_ref().and_then(|message| message.body.messages.as_ref()).expect("a message");
+    match &messages.list[0].carried {
+        Carried::Fields { json, .. } => String::from_utf8(json.clone()).expect("JSON"),
+        Carried::Raw { .. } => panic!("no fields"),
+    }
+}
+
+#[test]
+fn what_members_of_a_group_tell_in_bytes_is_read() {
+    let calls = run(&[client(join(1, "consumer", &subscription("orders"))), server(joined(1))]);
+    assert_eq!(int(&calls[0], "kafka_generation"), Some(3));
+    assert_eq!(shown(&calls[0], "kafka_topics"), "orders");
+    assert_eq!(field(&calls[0], "kafka_rebalance"), Value::Bool(true));
+    let expected = r#""metadata":{"version":0,"topics":["orders"],"user_data":null}"#;
+    assert!(fields(&calls[0]).contains(expected), "{}", fields(&calls[0]));
+
+    let assignment =
+        [&[0, 0][..], &1_i32.to_be_bytes(), &text("orders"), &1_i32.to_be_bytes(), &5_i32.to_be_bytes(), &[0xff; 4]];
+    let assignments = [&1_i32.to_be_bytes()[..], &text("m-1"), &bytes(&assignment.concat())].concat();
+    let body = [&text("billing")[..], &3_i32.to_be_bytes(), &text("m-1"), &assignments].concat();
+    let answer = answer(2, &[&27_i16.to_be_bytes()[..], &bytes(b"")].concat());
+    let calls = run(&[client(request(SYNC_GROUP, 0, 2, &body)), server(answer)]);
+    assert_eq!(shown(&calls[0], "kafka_partitions"), "orders-5");
+    assert_eq!(int(&calls[0], "kafka_generation"), Some(3));
+    assert_eq!(field(&calls[0], "kafka_rebalance"), Value::Bool(true));
+}
+
+#[test]
+fn bytes_of_other_groups_stay_bytes() {
+    let mut longer = subscription("orders");
+    longer.push(0);
+    let newer = [&[0, 9], &subscription("orders")[2..]].concat();
+    for (protocol, metadata) in [("connect", &subscription("orders")), ("consumer", &longer), ("consumer", &newer)] {
+        let calls = run(&[client(join(1, protocol, metadata)), server(joined(1))]);
+        assert_eq!(field(&calls[0], "kafka_topics"), Value::Absent);
+        assert!(fields(&calls[0]).contains(r#""metadata":{"base64":""#), "{}", fields(&calls[0]));
+    }
+}
+
+#[test]
+fn offsets_are_told_with_their_partitions() {
+    let calls = run(&[client(produce(1, -1, &batch(3))), server(produced(1, 0))]);
+    assert_eq!(shown(&calls[0], "kafka_offsets"), "orders-0@0");
+    assert_eq!(field(&calls[0], "kafka_rebalance"), Value::Absent);
+}
+
+#[test]
+fn a_heartbeat_with_another_epoch_is_a_rebalance() {
+    for (epoch, error, expected) in [
+        (4, 0, Value::Bool(false)),
+        (5, 0, Value::Bool(true)),
+        (0, 110, Value::Bool(false)),
+        (0, 27, Value::Bool(true)),
+    ] {
+        // Group, member, epoch, no instance, rack, time-out, topics, assignor, partitions; no tags.
+        let body = [b"\0\x02g\x02m".as_slice(), &4_i32.to_be_bytes(), &[0, 0], &[0; 4], &[0, 0, 0, 0]].concat();
+        let asked = request(CONSUMER_GROUP_HEARTBEAT, 0, 1, &body);
+        // Tags of the header, throttle time, error, no message, member, epoch, interval, no assignment, no tags.
+        let said =
+            [&[0][..], &[0; 4], &i16::to_be_bytes(error), b"\0\x02m", &i32::to_be_bytes(epoch), &[0; 4], &[0xff, 0]];
+        let calls = run(&[client(asked), server(answer(1, &said.concat()))]);
+        assert_eq!(field(&calls[0], "kafka_rebalance"), expected, "{calls:?}");
+    }
+}
+
+#[test]
+fn a_long_assignment_is_not_said_to_be_none() {
+    let partitions: Vec<u8> = (0..20_000_i32).flat_map(i32::to_be_bytes).collect();
+    let assignment =
+        [&[0, 0][..], &1_i32.to_be_bytes(), &text("orders"), &20_000_i32.to_be_bytes(), &partitions, &[0xff; 4]];
+    let assignments = [&1_i32.to_be_bytes()[..], &text("m-1"), &bytes(&assignment.concat())].concat();
+    let body = [&text("billing")[..], &3_i32.to_be_bytes(), &text("m-1"), &assignments].concat();
+    let answer = answer(2, &[&[0; 2][..], &bytes(b"")].concat());
+    let calls = run(&[client(request(SYNC_GROUP, 0, 2, &body)), server(answer)]);
+    assert_eq!(
+        [field(&calls[0], "kafka_topics"), field(&calls[0], "kafka_partitions")],
+        [Value::Unknown, Value::Unknown]
+    );
+}
+
+#[test]
+fn bytes_behind_the_last_batch_of_a_produce_are_wrong() {
+    let calls = run(&[
+        client(produce(1, -1, &batch(3))),
+        server(produced(1, 0)),
+        client(produce(2, -1, &[&batch(3)[..], b"stray"].concat())),
+        server(produced(2, 0)),
+    ]);
+    assert_eq!(calls[1].findings, ["records_length"]);
+    assert_eq!(field(&calls[1], "kafka_record_count"), Value::Unknown);
+}
+
+#[test]
+fn limits_that_are_hit_are_counted() {
+    let topics = |count: i32| -> Vec<u8> {
+        let names: Vec<u8> = (0..count).flat_map(|number| text(&format!("t-{number}"))).collect();
+        request(METADATA, 1, 1, &[&count.to_be_bytes()[..], &names].concat())
+    };
+    let partitions = |count: i32| -> Vec<u8> {
+        let numbers: Vec<u8> = (0..count).flat_map(i32::to_be_bytes).collect();
+        let all = [&text("g")[..], &1_i32.to_be_bytes(), &text("orders"), &count.to_be_bytes(), &numbers].concat();
+        request(OFFSET_FETCH, 1, 1, &all)
+    };
+    let mut snappy = batch(3);
+    // 32 MiB of zeros, as its length says first.
+    let block = [&[0x80, 0x80, 0x80, 0x10][..], &vec![0xfe; 2 << 20]].concat();
+    snappy.truncate(61);
+    snappy.extend_from_slice(&block);
+    snappy[8..12].copy_from_slice(&(49 + block.len() as i32).to_be_bytes());
+    snappy[22] = 2;
+    let flood: Vec<Step> = (0..=4096).map(|id| client(produce(id, 1, &batch(1)))).collect();
+    for (limit, steps, max_body) in [
+        ("topic_limit", vec![client(topics(257))], MAX_BODY),
+        ("partition_limit", vec![client(partitions(1025))], MAX_BODY),
+        ("records_compression_limit", vec![client(produce(1, 1, &snappy))], 8 << 20),
+        ("outstanding_limit", flood, 0),
+    ] {
+        let run = run_with(&timed(&steps), false, max_body);
+        assert_eq!(run.counters.limits, [(limit, 1)]);
+    }
 }

@@ -16,6 +16,9 @@ use crate::dissect::{Exchange, Head, Message};
 /// Topics of a few large clusters, at some 300 bytes each at most.
 const LIMIT: usize = 16_384;
 
+/// What is said of an answer that names more.
+pub const NAMES_LIMIT: &str = "topic_names_limit";
+
 /// Ids are random (RFC 9562, version 4), so that one means one topic in all clusters.
 #[derive(Debug, Default)]
 pub struct TopicNames {
@@ -24,10 +27,10 @@ pub struct TopicNames {
 }
 
 impl TopicNames {
-    /// A broker says that this is the name.
-    pub fn learn(&self, id: [u8; 16], name: &str) {
+    /// A broker says that this is the name; false when there is no room for it.
+    pub fn learn(&self, id: [u8; 16], name: &str) -> bool {
         if id == [0; 16] || name.is_empty() || name.len() > LONGEST_TOPIC {
-            return;
+            return true;
         }
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         let room = names.len() < LIMIT;
@@ -35,12 +38,13 @@ impl TopicNames {
             Entry::Vacant(entry) if room => {
                 entry.insert(Some(name.into()));
             }
-            Entry::Vacant(_) => {}
+            Entry::Vacant(_) => return false,
             Entry::Occupied(mut entry) if entry.get().as_deref().is_some_and(|known| known != name) => {
                 entry.insert(None);
             }
             Entry::Occupied(_) => {}
         }
+        true
     }
 
     /// Names the topics that an exchange calls by their ids, as far as they are known.
@@ -84,20 +88,20 @@ mod tests {
     #[test]
     fn one_name_is_believed_and_two_are_not() {
         let names = TopicNames::default();
-        names.learn([1; 16], "orders");
-        names.learn([1; 16], "orders");
-        names.learn([0; 16], "none");
+        assert!(names.learn([1; 16], "orders"));
+        assert!(names.learn([1; 16], "orders"));
+        assert!(names.learn([0; 16], "none"));
         assert_eq!(names.name([1; 16]).as_deref(), Some("orders"));
-        names.learn([1; 16], "payments");
-        names.learn([1; 16], "orders");
+        assert!(names.learn([1; 16], "payments"));
+        assert!(names.learn([1; 16], "orders"));
         assert_eq!([names.name([1; 16]), names.name([0; 16]), names.name([2; 16])], [None, None, None]);
     }
 
     #[test]
     fn hostile_brokers_fill_no_memory() {
         let names = TopicNames::default();
-        for n in 0..2 * LIMIT as u128 {
-            names.learn((n + 1).to_be_bytes(), "x");
+        for n in 0..2 * LIMIT {
+            assert_eq!(names.learn((n as u128 + 1).to_be_bytes(), "x"), n < LIMIT);
         }
         assert_eq!(names.names.lock().unwrap().len(), LIMIT);
     }

@@ -3,6 +3,9 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
+/// Room that a tree begins with: most of them need no more.
+const FIRST: usize = 512;
+
 /// See the module.
 #[derive(Debug)]
 pub struct Tree {
@@ -20,7 +23,9 @@ pub struct Tree {
 impl Tree {
     /// Of an object.
     pub fn new(limit: usize) -> Self {
-        Self { out: vec![b'{'], limit, filled: false, hidden: 0, open: vec![b'}'], cut: false }
+        let mut out = Vec::with_capacity(limit.clamp(1, FIRST));
+        out.push(b'{');
+        Self { out, limit, filled: false, hidden: 0, open: vec![b'}'], cut: false }
     }
 
     /// Nothing more will be written.
@@ -36,6 +41,12 @@ impl Tree {
     /// Bytes on the heap.
     pub fn heap(&self) -> usize {
         self.out.capacity() + self.open.capacity()
+    }
+
+    /// Nothing more is written. Behind a name that is cut nobody knows whose value it is, and whether it is a secret.
+    pub fn stop(&mut self) {
+        self.limit = self.limit.min(self.out.len());
+        self.cut = true;
     }
 
     /// Something is left out.
@@ -106,25 +117,34 @@ impl Tree {
         self.member(name, |out| drop(serde_json::to_writer(out, text)))
     }
 
+    /// A record's key or value: as `bytes`, and what schema registries' serializers put before it apart, which is a zero
+    /// and the schema's number; behind it stands often JSON.
+    pub fn content(&mut self, name: &str, bytes: &[u8], whole: bool) {
+        if readable(bytes, whole).is_none()
+            && let Some(([0, number @ ..], rest)) = bytes.split_first_chunk::<5>()
+            && let Some(text) = readable(rest, whole).filter(|text| !text.is_empty())
+        {
+            self.object(name);
+            self.int("schema_id", i64::from(u32::from_be_bytes(*number)));
+            self.bytes("text", text.as_bytes(), whole);
+            self.end();
+        } else {
+            self.bytes(name, bytes, whole);
+        }
+    }
+
     /// Text where it is some, else `{"base64": …}`; as much of it as there is room for. `whole`: there is no more of it.
     pub fn bytes(&mut self, name: &str, bytes: &[u8], whole: bool) {
         self.cut |= !whole;
         match readable(bytes, whole) {
-            // The framing of schema registries' serializers: a zero, the schema's number, and often JSON.
-            None if let [0, number @ ..] = bytes.get(..5).unwrap_or_default()
-                && let Ok(number) = <[u8; 4]>::try_from(number)
-                && let Some(text) = readable(&bytes[5..], whole).filter(|text| !text.is_empty()) =>
-            {
-                self.object(name);
-                self.int("schema_id", i64::from(u32::from_be_bytes(number)));
-                self.bytes("text", text.as_bytes(), whole);
-                self.end();
-            }
             Some(text) => {
                 let mut end = text.len().min(self.room());
                 // Escapes take room that is known only when they are written.
                 while !self.try_text(name, &text[..text.floor_char_boundary(end)]) && end > 0 {
                     end /= 2;
+                }
+                if end < text.len() {
+                    self.stop();
                 }
             }
             None => {
@@ -155,8 +175,14 @@ impl Tree {
         }
         if self.open.last() == Some(&b'}') {
             // Names of fields are plain, those of record headers are anything.
-            let _ = serde_json::to_writer(&mut self.out, name);
-            self.out.push(b':');
+            if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+                self.out.push(b'"');
+                self.out.extend_from_slice(name.as_bytes());
+                self.out.extend_from_slice(b"\":");
+            } else {
+                let _ = serde_json::to_writer(&mut self.out, name);
+                self.out.push(b':');
+            }
         }
         value(&mut self.out);
         if self.out.len() > self.limit {
@@ -172,6 +198,8 @@ impl Tree {
 /// Text that people can read.
 fn readable(bytes: &[u8], whole: bool) -> Option<&str> {
     let text = match std::str::from_utf8(bytes) {
+        // Without branches first: nearly all texts are plain.
+        Ok(text) if bytes.iter().fold(true, |plain, byte| plain & matches!(byte, 0x20..=0x7e)) => return Some(text),
         Ok(text) => text,
         // A character that was cut in two.
         Err(error) if !whole && error.error_len().is_none() => {
@@ -236,6 +264,17 @@ mod tests {
         tree.bytes("d", &"grün".as_bytes()[..3], false);
         let expected = r#"{"a":"grün","b":{"base64":"/wA="},"c":{"base64":"AA=="},"d":"gr"}"#;
         assert_eq!(text(tree), (expected.to_owned(), true));
+    }
+
+    #[test]
+    fn a_schemas_number_stands_before_a_records_text() {
+        let mut tree = Tree::new(1000);
+        tree.content("a", b"\0\0\0\x01\x02{\"id\": 1}", true);
+        tree.content("b", b"\0\0\0\x01\x02\xff", true);
+        tree.content("c", b"plain", true);
+        tree.bytes("d", b"\0\0\0\x01\x02{}", true);
+        let expected = r#"{"a":{"schema_id":258,"text":"{\"id\": 1}"},"b":{"base64":"AAAAAQL/"},"c":"plain","d":{"base64":"AAAAAQJ7fQ=="}}"#;
+        assert_eq!(text(tree), (expected.to_owned(), false));
     }
 
     #[test]

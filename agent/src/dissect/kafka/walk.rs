@@ -2,12 +2,23 @@
 //! kept but what a value needs. Long values are passed over beyond what is shown of them.
 
 use super::{
+    meaning::Meaning,
     records::Batches,
     schema::{Field, Kind, Shape, Struct},
 };
 
 /// Bytes kept of a text or of bytes: names have up to 249 (Kafka's limit for topics), and what is longer is content.
 const KEPT: usize = 4 << 10;
+
+/// The same of what consumers tell each other when they join a group: topics and partitions by the hundred.
+const KEPT_OF_GROUPS: usize = 64 << 10;
+
+fn kept_of(field: &Field) -> usize {
+    match field.meaning {
+        Meaning::Subscription | Meaning::Assignment => KEPT_OF_GROUPS,
+        _ => KEPT,
+    }
+}
 
 /// Takes what is read.
 pub trait Sink {
@@ -383,13 +394,15 @@ impl Walk {
         let unneeded = match long {
             Long::Text { field, kept, extent, .. } if after == 0 && kept.is_empty() => {
                 // Where it lies, when it lies there whole.
-                let shown = &front[..front.len().min(KEPT)];
-                let extent = if front.len() > KEPT && *extent == Extent::Whole { Extent::Front } else { *extent };
+                let most = kept_of(field);
+                let shown = &front[..front.len().min(most)];
+                let extent = if front.len() > most && *extent == Extent::Whole { Extent::Front } else { *extent };
                 sink.text(field, shown, extent);
                 0
             }
             Long::Text { field, kept, extent, .. } => {
-                let room = KEPT - kept.len();
+                let most = kept_of(field);
+                let room = most - kept.len();
                 kept.extend_from_slice(&front[..front.len().min(room)]);
                 if front.len() > room && *extent == Extent::Whole {
                     *extent = Extent::Front;
@@ -397,7 +410,7 @@ impl Walk {
                 if after == 0 {
                     sink.text(field, kept, *extent);
                 }
-                if kept.len() == KEPT { after } else { 0 }
+                if kept.len() == most { after } else { 0 }
             }
             Long::Records { batches, .. } => {
                 sink.batch(batches, front);

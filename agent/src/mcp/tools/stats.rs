@@ -22,7 +22,7 @@ pub(super) static TOOL: Definition = Definition {
         group. Use it first for 'how much', 'what fails', 'what is slow'; then list_api_calls with a filter for the calls \
         themselves. group_by takes filter fields, such as path, method, status_code, dst.ip, dst.port, kafka_topics, \
         kafka_group_id, dst.pod.namespace or protocol; the largest groups come first, and a call counts under each of its \
-        topics. Filter examples: http && status_code >= 500; path.startsWith(\"/api\").",
+        topics. Filter examples: http && status_code >= 500; path.startsWith(\"/api\"); kafka_rebalance, by kafka_group_id.",
     input: || {
         schema::input(
             json!({

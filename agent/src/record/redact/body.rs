@@ -34,10 +34,27 @@ pub(super) fn redact(redactor: &Redactor, headers: &Headers, body: &mut Body) ->
 /// Kafka's ApiVersions lists the APIs under `api_keys`, which elsewhere are secrets.
 const NO_SECRETS: &str = "API_VERSIONS v";
 
+/// Kafka's brokers pass requests on inside others, whose bytes are not looked into: passwords may be among them.
+const PASSED_ON: &str = "ENVELOPE v";
+const PASSED_ON_IN: &[&str] = &["request_data", "response_data"];
+
+/// A session of Kafka's Fetch is a number that opens nothing.
+const FETCH: &str = "FETCH v";
+const FETCH_NUMBERS: &[&str] = &["session_id"];
+
 /// The fields of a message are JSON by now; what could not be decoded may be.
 fn of_message(redactor: &Redactor, carried: &mut Carried) -> u32 {
-    let text = match carried {
+    let mut numbers: &[&str] = &[];
+    let secrets = match carried {
         Carried::Fields { type_name: Some(name), .. } if name.starts_with(NO_SECRETS) => return 0,
+        Carried::Fields { type_name: Some(name), .. } if name.starts_with(PASSED_ON) => PASSED_ON_IN,
+        Carried::Fields { type_name: Some(name), .. } if name.starts_with(FETCH) => {
+            numbers = FETCH_NUMBERS;
+            &[]
+        }
+        _ => &[],
+    };
+    let text = match carried {
         Carried::Fields { json, .. } => json,
         Carried::Raw { bytes, .. } => bytes,
     };
@@ -45,8 +62,10 @@ fn of_message(redactor: &Redactor, carried: &mut Carried) -> u32 {
     // Without a limit, because a front of an object is no JSON: a mark is some fifty bytes for a value of one at least, so
     // that what a limit on the message has let through grows by a known factor.
     let unlimited = usize::MAX;
-    let mut count =
-        pass_within(unlimited, redactor, &mut body, |rewriter| json::redact(rewriter, 0..rewriter.source.len(), true));
+    let mut count = pass_within(unlimited, redactor, &mut body, |rewriter| {
+        (rewriter.secrets, rewriter.numbers) = (secrets, numbers);
+        json::redact(rewriter, 0..rewriter.source.len(), true);
+    });
     count += pass_within(unlimited, redactor, &mut body, pairs::redact);
     if memchr::memchr(b'=', &body.kept).is_some() {
         count += pass_within(unlimited, redactor, &mut body, url::in_text);

@@ -8,7 +8,9 @@ use super::{
     rewrite::Rewriter,
 };
 
-const NAME: &[u8] = b"\"name\":\"";
+const NAME: &[u8] = b"\"name\":";
+/// A name that is no text, which nobody can judge.
+const NO_TEXT: &[u8] = b"{\"base64\":\"";
 const VALUE: &[u8] = b",\"value\":\"";
 const BYTES: &[u8] = b",\"value\":{\"base64\":\"";
 
@@ -21,11 +23,18 @@ pub(super) fn redact(rewriter: &mut Rewriter<'_>) {
         if at < done {
             continue;
         }
-        let name_end = string_end(text, start);
-        if !names::is_secret(&text[start..name_end], Place::Key) {
+        let behind = if text[start..].starts_with(NO_TEXT) {
+            string_end(text, start + NO_TEXT.len()) + 2
+        } else if text.get(start) == Some(&b'"') {
+            let name_end = string_end(text, start + 1);
+            if !names::is_secret(&text[start + 1..name_end], Place::Key) {
+                continue;
+            }
+            name_end + 1
+        } else {
             continue;
-        }
-        let Some(value) = value_behind(text, name_end + 1) else { continue };
+        };
+        let Some(value) = value_behind(text, behind) else { continue };
         done = string_end(text, value);
         rewriter.replace(value..done, &text[value..done]);
     }

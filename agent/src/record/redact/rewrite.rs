@@ -12,6 +12,10 @@ pub(super) struct Rewriter<'a> {
     pub(super) source: &'a [u8],
     /// How many parameters this text stands in, one in another.
     pub(super) depth: u8,
+    /// Keys whose values are secrets in this text, besides those of the table.
+    pub(super) secrets: &'static [&'static str],
+    /// Keys of the table that stand before harmless numbers in this text.
+    pub(super) numbers: &'static [&'static str],
     /// The source before this is in `out`, or was replaced.
     copied: usize,
     out: Vec<u8>,
@@ -34,7 +38,18 @@ impl<'a> Rewriter<'a> {
     /// The result has at most `limit` bytes, if something is replaced; nothing is cut inside a replacement or a UTF-8
     /// character.
     pub(super) fn new(redactor: &'a Redactor, source: &'a [u8], limit: usize) -> Self {
-        Self { redactor, source, depth: 0, copied: 0, out: Vec::new(), limit, full: false, count: 0 }
+        Self {
+            redactor,
+            source,
+            depth: 0,
+            secrets: &[],
+            numbers: &[],
+            copied: 0,
+            out: Vec::new(),
+            limit,
+            full: false,
+            count: 0,
+        }
     }
 
     /// Nothing that follows will be kept.

@@ -469,21 +469,39 @@ fn what_grpc_codes_is_searched_as_what_it_stands_for() {
 }
 
 #[test]
+fn requests_that_kafkas_brokers_pass_on_are_replaced_whole() {
+    let json = r#"{"request_data":{"base64":"AHNlY3JldA=="},"request_principal":null}"#;
+    let (kept, count) = message("ENVELOPE v0", json);
+    assert!(count == 1 && kept.contains("[redacted ") && !kept.contains("AHNl"), "{kept}");
+    assert!(serde_json::from_str::<serde_json::Value>(&kept).is_ok(), "{kept}");
+    assert_eq!(message("ORDER v0", json), (json.to_owned(), 0));
+}
+
+#[test]
+fn the_session_of_a_fetch_is_a_number() {
+    let json = r#"{"session_id":7,"headers":{"session_id":"s3cret"}}"#;
+    let expected = json.replace("s3cret", &mark("s3cret"));
+    assert_eq!(message("FETCH v12", json), (expected, 1));
+    assert_eq!(message("ORDER v0", json).1, 2);
+}
+
+/// The fields of a message of this type, redacted.
+fn message(type_name: &str, text: &str) -> (String, u32) {
+    let (json, type_name) = (text.as_bytes().to_vec(), Some(type_name.into()));
+    let carried = Carried::Fields { json, type_name, learned: false, cut: false };
+    let list = vec![StreamMessage { size: 1, carried, encoding: None }];
+    let messages = Messages { list, count: Some(1), bytes: Some(1) };
+    let mut body = Body { messages: Some(Box::new(messages)), ..Body::default() };
+    let count = super::body::redact(&redactor(), &Headers::default(), &mut body);
+    match body.messages.as_ref().map(|messages| &messages.list[0].carried) {
+        Some(Carried::Fields { json, .. }) => (String::from_utf8(json.clone()).expect("UTF-8"), count),
+        _ => panic!("no fields: {body:?}"),
+    }
+}
+
+#[test]
 fn settings_beside_secret_names_are_replaced_in_messages() {
-    let message = |text: &str| {
-        let fields = |json| Carried::Fields { json, type_name: None, learned: false, cut: false };
-        let mut body = Body::default();
-        let list = vec![StreamMessage { size: 1, carried: fields(text.as_bytes().to_vec()), encoding: None }];
-        body.messages = Some(Box::new(Messages { list, count: Some(1), bytes: Some(1) }));
-        let count = super::body::redact(&redactor(), &Headers::default(), &mut body);
-        match body.messages.map(|messages| messages.list) {
-            Some(list) => match &list[0].carried {
-                Carried::Fields { json, .. } => (String::from_utf8(json.clone()).expect("UTF-8"), count),
-                _ => panic!("fields"),
-            },
-            None => panic!("messages"),
-        }
-    };
+    let message = |text: &str| message("CREATE_TOPICS v7", text);
     check(
         &[
             (
@@ -494,6 +512,7 @@ fn settings_beside_secret_names_are_replaced_in_messages() {
                 r#"{"name":"sasl.password","config_operation":0,"value":"abc"}"#,
                 r#"{"name":"sasl.password","config_operation":0,"value":"«abc»"}"#,
             ),
+            (r#"{"name":{"base64":"AAEC"},"value":"abc"}"#, r#"{"name":{"base64":"AAEC"},"value":"«abc»"}"#),
             (
                 r#"{"name":"sasl.jaas.config","value":{"base64":"AAEC"}}"#,
                 r#"{"name":"sasl.jaas.config","value":{"base64":"«AAEC»"}}"#,
