@@ -22,6 +22,10 @@ const CONVINCING: usize = 32;
 /// The same where nothing else says that a message begins there.
 const CONVINCING_ANYWHERE: usize = 64;
 
+/// A request that names no topic is waited for to its end, where nothing else says that one begins: what groups and
+/// transactions ask for has some hundred bytes.
+const VAGUE: usize = 16 << 10;
+
 /// Whether a connection begins with `bytes`. Servers never speak first.
 pub fn probe(role: Direction, bytes: &[u8]) -> Match {
     match role {
@@ -88,11 +92,18 @@ fn request(bytes: &[u8], convincing: usize, budget: &mut usize) -> Look {
     let (fits, reading) = read(&layout.body, body, (size - taken) as u64);
     let opening = OPENING.contains(&header.key);
     let plain = nameless(bytes) && !opening && !names_a_topic(&reading);
-    // Where nothing else says that a message begins there, a front must say more than that its lengths may be right.
     let anywhere = convincing >= CONVINCING_ANYWHERE;
-    let vague = anywhere && (!names_legal_topics(&reading) || !whole && !opening && !names_a_topic(&reading));
+    // Where nothing else says that a message begins there, a front must say more than that its lengths may be right.
+    let vague = anywhere && !opening && !names_a_topic(&reading);
     match fits {
-        Fits::Whole | Fits::Front if vague && (whole || body.len() >= convincing) => Look::No,
+        Fits::Whole | Fits::Front if anywhere && !names_legal_topics(&reading) => Look::No,
+        Fits::Front if vague && !whole => {
+            if size <= VAGUE {
+                Look::More
+            } else {
+                Look::No
+            }
+        }
         Fits::Whole | Fits::Front if plain && (whole || body.len() >= convincing) => Look::No,
         Fits::Whole if whole => Look::Whole(4 + size),
         Fits::Front if body.len() >= convincing => Look::Front,

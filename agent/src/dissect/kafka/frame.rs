@@ -119,8 +119,9 @@ impl Frame {
         if self.walk.is_some() && !done && !self.missing && self.left == 0 {
             self.bad = self.bad.or(Some("short_body"));
         }
-        let Reading { mut facts, tree, finding, limits, lost, .. } = self.reading;
-        facts.whole = done && !lost && self.bad.is_none();
+        let Reading { mut facts, tree, finding, limits, lost, too_long, .. } = self.reading;
+        let whole = done && !lost && self.bad.is_none();
+        facts.whole = whole && !too_long;
         if let Some(records) = facts.records.as_mut().filter(|_| !done) {
             records.count = None;
         }
@@ -128,7 +129,7 @@ impl Frame {
         let (carried, why) = match self.read_by {
             ReadBy::Known(api, version, _) => {
                 let type_name = Some(format!("{} v{version}", api.name).into_boxed_str());
-                let cut = cut || self.missing || !facts.whole;
+                let cut = cut || self.missing || !whole;
                 (Some(Carried::Fields { json, type_name, learned: false, cut }), self.bad)
             }
             ReadBy::Closed(why) => (None, Some(why)),

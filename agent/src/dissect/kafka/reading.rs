@@ -36,8 +36,10 @@ pub struct Reading {
     pub finding: Option<&'static str>,
     /// Why not all is picked out.
     pub limits: Vec<&'static str>,
-    /// A value was lost, or is longer than what is kept, that may have said something.
+    /// A value was lost that may have said something.
     pub lost: bool,
+    /// The same of one that is longer than what is picked out.
+    pub too_long: bool,
     names: Arc<TopicNames>,
     /// A broker says it: it teaches names.
     answer: bool,
@@ -64,6 +66,7 @@ impl Reading {
             finding: None,
             limits: Vec::new(),
             lost: false,
+            too_long: false,
             names,
             answer,
             named: None,
@@ -182,7 +185,7 @@ impl Reading {
         match meaning {
             Meaning::Topic if text.len() > LONGEST_TOPIC => {
                 self.topic = None;
-                self.lost = true;
+                self.too_long = true;
             }
             Meaning::Topic => {
                 let unnamed =
@@ -301,7 +304,7 @@ impl Sink for Reading {
             return;
         }
         let whole = extent == Extent::Whole;
-        self.lost |= !whole && field.meaning != Meaning::None;
+        self.too_long |= !whole && field.meaning != Meaning::None;
         if whole && self.embedded(field, kept) {
             return;
         }
