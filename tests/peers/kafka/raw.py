@@ -153,10 +153,10 @@ def setup():
 
 
 def pipeline():
-    """All of them before the first answer is read, in every version that the broker takes by name."""
+    """All of them before the first answer is read, in every version that the broker takes by name: 8 MB together."""
     connection = Connection("pipeline")
     for at in range(PIPELINED):
-        connection.produce(3 + at % 10, b"value %d" % at)
+        connection.produce(3 + at % 10, b"value %d " % at + b"x" * 8000)
     connection.send()
     connection.read()
 

@@ -7,7 +7,7 @@ pub enum Spoken {
     Http1,
     /// Header blocks of static names and plain literals, answers of about 400 bytes.
     Http2,
-    /// Produce requests of version 3 with one record of about 300 bytes.
+    /// Produce of version 3 and Fetch of version 4 by turns, with one record of about 300 bytes.
     Kafka,
 }
 
@@ -113,6 +113,9 @@ pub fn kafka(ordinal: u64, number: u64, random: &mut Random) -> [Vec<u8>; 2] {
     let value =
         format!("{{\"order\": {number}, \"note\": \"{}\"}}", "blue shoe ".repeat(20 + random.below(20) as usize));
     let records = batch(value.as_bytes());
+    if number % 2 == 1 {
+        return fetch(id, topic, &records);
+    }
     let request = [
         &[0, 0, 0, 3][..],
         &id,
@@ -134,6 +137,36 @@ pub fn kafka(ordinal: u64, number: u64, random: &mut Random) -> [Vec<u8>; 2] {
         &number.to_be_bytes(),
         &[0xff; 8],
         &[0; 4],
+    ]
+    .concat();
+    [sized(&request), sized(&answer)]
+}
+
+/// From partition 0, up to 1 MiB, for half a second at most; no transaction was aborted.
+fn fetch(id: [u8; 4], topic: &str, records: &[u8]) -> [Vec<u8>; 2] {
+    let request = [
+        &[0, 1, 0, 4][..],
+        &id,
+        &text("storefront"),
+        &[0xff, 0xff, 0xff, 0xff, 0, 0, 1, 0xf4, 0, 0, 0, 1, 0, 0x10, 0, 0, 0],
+        &[0, 0, 0, 1],
+        &text(topic),
+        &[0, 0, 0, 1, 0, 0, 0, 0],
+        &[0; 8],
+        &[0, 0x10, 0, 0],
+    ]
+    .concat();
+    let answer = [
+        &id[..],
+        &[0; 4],
+        &[0, 0, 0, 1],
+        &text(topic),
+        &[0, 0, 0, 1, 0, 0, 0, 0, 0, 0],
+        &1_u64.to_be_bytes(),
+        &1_u64.to_be_bytes(),
+        &[0; 4],
+        &(records.len() as u32).to_be_bytes(),
+        records,
     ]
     .concat();
     [sized(&request), sized(&answer)]
