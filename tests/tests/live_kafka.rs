@@ -73,6 +73,13 @@ fn assert_summaries(agent: &Agent, id: &str) {
     let named = topics.iter().filter(|group| group["key"]["kafka_topics"].is_string());
     let said = named.filter(|group| group["count"].as_u64() > Some(0) && group["request_bytes"].as_u64() > Some(0));
     assert!(said.count() > 1, "{topics:?}");
+    // What the members of a group told each other in bytes.
+    let call = |api: &str| {
+        agent.calls(&format!("{} && kafka_api_key_name == \"{api}\" && kafka_error_code == 0", of(broker(), id)))
+    };
+    let joins = call("JOIN_GROUP");
+    assert!(!joins.is_empty() && joins.iter().all(|call| call["kafka_topics"][0].is_string()), "{joins:?}");
+    assert!(call("SYNC_GROUP").iter().any(|call| call["kafka_partitions"][0].is_string()));
     // Of the old protocol and of the new.
     for api in ["JOIN_GROUP", "CONSUMER_GROUP_HEARTBEAT"] {
         let rebalances = groups(&format!("kafka_rebalance && kafka_api_key_name == \"{api}\""), "kafka_group_id");

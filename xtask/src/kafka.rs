@@ -12,8 +12,8 @@ use anyhow::{Context, Result};
 
 use crate::{host, peers, tools};
 
-/// The older one has the versions that 4.0 dropped, and nothing that the newer one has, too. `tests/src/kafka.rs` names
-/// both again.
+/// Beside the newest release, one that still has the versions that 4.0 dropped; where both have a version, the newer one's
+/// counts. `tests/src/kafka.rs` names both again.
 const NEWER: &str = "4.1.0";
 const OLDER: &str = "3.9.2";
 

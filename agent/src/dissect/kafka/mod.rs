@@ -3,7 +3,8 @@
 //! `schema` is the table of all messages (`schemas.txt`, made from Kafka's classes) and `meaning` what its fields are about.
 //! `detect` finds a connection, `message` reads headers, `connection` pairs answers with requests. `walk` reads a body by
 //! its schema in pieces of any size, `records` the batches inside it, `compression` what is inside those; `reading` makes
-//! a `tree` of JSON and `facts` of it, which `fields` shows.
+//! a `tree` of JSON and `facts` of it, which `fields` shows. `frame` is a message while it is read, `topics` has the names
+//! of topics that are told by id.
 
 mod compression;
 mod connection;
