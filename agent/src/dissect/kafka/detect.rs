@@ -164,8 +164,8 @@ fn legal(topic: &Topic) -> bool {
         Topic::Name(name) => {
             !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
         }
-        // RFC 9562: version 4, of the variant that all have.
-        Topic::Id(id) => id[6] >> 4 == 4 && id[8] >> 6 == 2,
+        // RFC 9562: version 4, of the variant that all have. Brokers' own metadata has the number 1.
+        Topic::Id(id) => id[6] >> 4 == 4 && id[8] >> 6 == 2 || u128::from_be_bytes(*id) == 1,
     }
 }
 
