@@ -49,16 +49,13 @@ pub fn prepare() -> Result<()> {
     tools::cargo_fuzz()
 }
 
-/// cargo-fuzz builds each crate in one by itself, which leaves all cores but one idle for minutes.
-const CODEGEN_UNITS: &str = "16";
-
 /// Folders of the corpus whose files a target starts from, besides its own in `seeds`.
 const CORPUS: [(&str, &[&str]); 1] = [("pcap", &["http", "http1", "made", "tcp"])];
 
 /// One target for so long. A crash leaves its input in tests/fuzz/artifacts.
 pub fn command(target: &str, seconds: u64) -> Command {
     let mut command = host::cargo();
-    command.args(["fuzz", "run", "--fuzz-dir", "tests/fuzz", "--codegen-units", CODEGEN_UNITS, target]);
+    command.args(["fuzz", "run", "--fuzz-dir", "tests/fuzz", target]);
     // libFuzzer wants the folder it writes new inputs to before the folder of seeds.
     let corpus = host::root().join("tests/fuzz/corpus").join(target);
     let _ = std::fs::create_dir_all(&corpus);
@@ -77,7 +74,7 @@ pub fn command(target: &str, seconds: u64) -> Command {
 /// All targets in one build: one after the other, each would wait for its linker alone.
 pub fn build() -> Command {
     let mut command = host::cargo();
-    command.args(["fuzz", "build", "--fuzz-dir", "tests/fuzz", "--codegen-units", CODEGEN_UNITS]);
+    command.args(["fuzz", "build", "--fuzz-dir", "tests/fuzz"]);
     environment(&mut command);
     command
 }
