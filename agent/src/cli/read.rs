@@ -165,10 +165,11 @@ impl Printing {
             eprint_line(&format!("note: {late} calls are printed out of order: the time of their packets goes back"));
         }
         if self.unnamed.lock().unwrap_or_else(PoisonError::into_inner).full {
-            eprint_line(
-                "note: more than 64 MiB of calls waited for the names of their topics: others have the names that were \
+            eprint_line(&format!(
+                "note: more than {} MiB of calls waited for the names of their topics: others have the names that were \
                  known when they were read",
-            );
+                UNNAMED >> 20
+            ));
         }
         totals.map_err(|_| Failure::Failed("reading ended early".to_owned()))
     }

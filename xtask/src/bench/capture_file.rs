@@ -1,6 +1,6 @@
 //! Writes the capture files that `read` is measured on: HTTP/1.1 exchanges of about 700 bytes, request and response with
-//! their heads, or calls of another protocol (`spoken`), on keep-alive connections of which 64 are open at a time, from handshake to close. Two packets an
-//! exchange; after every fourth a pause, in which the client acknowledges by a packet of its own. Methods, paths,
+//! their heads, or calls of another protocol (`spoken`), on keep-alive connections of which 64 are open at a time, from
+//! handshake to close. Two packets an exchange; after every fourth a pause, in which the client acknowledges by a packet of its own. Methods, paths,
 //! statuses, ids and lengths vary, one request in four has a cookie. The same bytes at every run.
 
 use std::io::{self, Write};

@@ -122,19 +122,16 @@ fn with_smaller_blocks(frame: &[u8]) -> Cow<'_, [u8]> {
     const SHIFT: u8 = 4;
     let said = frame.get(BLOCK_SIZE).map_or(0, |size| size >> SHIFT & 7);
     let enough = (4..7).find(|size| 1 << (8 + 2 * size) >= frame.len().saturating_mul(LZ4_RATIO)).unwrap_or(7);
-    if said <= enough || said > 7 {
+    if said <= enough {
         return Cow::Borrowed(frame);
     }
     let mut smaller = frame.to_vec();
     if let Some(size) = smaller.get_mut(BLOCK_SIZE) {
         *size = enough << SHIFT;
     }
-    let right = checksum_is_right(frame);
+    // A wrong one stays wrong.
+    let right = with_right_checksum(frame) == frame;
     Cow::Owned(if right { with_right_checksum(&smaller) } else { smaller })
-}
-
-fn checksum_is_right(frame: &[u8]) -> bool {
-    with_right_checksum(frame) == frame
 }
 
 /// Before magic 1, Kafka's clients took the checksum of an lz4 frame's header over too much of it (KAFKA-3160).

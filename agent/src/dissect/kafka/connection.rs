@@ -374,7 +374,7 @@ impl Kafka {
         let unanswered =
             half == Half::Request && api.is_some_and(|(key, _)| key == PRODUCE) && read.facts.acks == Some(0);
         if api == Some((SASL_HANDSHAKE, 0)) {
-            // Its answer may not be seen, or come late: what is no token would show a password.
+            // Its answer may not be seen, or come late, and a token that is read as a request would show a password.
             self.tokens = half == Half::Request || read.facts.error.is_none_or(|error| error == 0);
         }
         if half == Half::Request {

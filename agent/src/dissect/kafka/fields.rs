@@ -79,7 +79,7 @@ pub const FIELDS: &[Field] = &[
         name: "kafka_offsets",
         kind: Kind::TextList,
         json: true,
-        doc: "Offsets, as topic-partition@offset: orders-0@42: fetched from, written at, committed, asked for, or deleted up to",
+        doc: "Offsets, as topic-partition@offset: orders-0@42: fetched from, written at, committed, asked for, or deleted up to; as far as they were read",
         get: offsets,
     },
     Field {

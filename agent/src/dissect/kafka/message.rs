@@ -61,8 +61,11 @@ pub fn request_header(bytes: &[u8], size: u32) -> Front {
     let key = i16::from_be_bytes([front[0], front[1]]);
     let version = i16::from_be_bytes([front[2], front[3]]);
     let correlation_id = i32::from_be_bytes([front[4], front[5], front[6], front[7]]);
-    if key < 0 || version < 0 {
+    if key < 0 {
         return Front::No("api_key");
+    }
+    if version < 0 {
+        return Front::No("api_version");
     }
     let layout = schema::table().api(key).and_then(|api| api.request(version));
     let shape = layout.map_or(UP_TO_CLIENT_ID, |layout| layout.header);

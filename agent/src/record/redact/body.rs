@@ -44,16 +44,12 @@ const FETCH_NUMBERS: &[&str] = &["session_id"];
 
 /// The fields of a message are JSON by now; what could not be decoded may be.
 fn of_message(redactor: &Redactor, carried: &mut Carried) -> u32 {
-    let mut numbers: &[&str] = &[];
-    let secrets = match carried {
-        Carried::Fields { type_name: Some(name), .. } if name.starts_with(NO_SECRETS) => return 0,
-        Carried::Fields { type_name: Some(name), .. } if name.starts_with(PASSED_ON) => PASSED_ON_IN,
-        Carried::Fields { type_name: Some(name), .. } if name.starts_with(FETCH) => {
-            numbers = FETCH_NUMBERS;
-            &[]
-        }
-        _ => &[],
-    };
+    let type_name = if let Carried::Fields { type_name: Some(name), .. } = &*carried { &**name } else { "" };
+    if type_name.starts_with(NO_SECRETS) {
+        return 0;
+    }
+    let secrets: &[&str] = if type_name.starts_with(PASSED_ON) { PASSED_ON_IN } else { &[] };
+    let numbers: &[&str] = if type_name.starts_with(FETCH) { FETCH_NUMBERS } else { &[] };
     let text = match carried {
         Carried::Fields { json, .. } => json,
         Carried::Raw { bytes, .. } => bytes,
